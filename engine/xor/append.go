@@ -1,0 +1,204 @@
+package xor
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// fastRoom is the number of bytes from the last partial byte on that lets Append store whole words: one
+// word for the prefix, one word and a byte for the significant bits.
+const fastRoom = 8 + 9
+
+// Append adds a sample to the chunk in b that s describes. It returns false, with nothing changed, when b
+// has no room for it or the chunk has reached 65535 bits.
+//
+// Bytes of b beyond s.Bits need not be zero; Append may overwrite them, and never touches anything
+// beyond len(b).
+func Append(b []byte, s *State, t int64, v uint64) bool {
+	delta := uint64(t) - uint64(s.T)
+	dod := int64(delta - s.Delta)
+	at := int(s.Bits) >> 3
+	if s.N < 2 || at+fastRoom > len(b) {
+		return appendSlow(b, s, t, v)
+	}
+
+	var u uint64 // the sample's bits, the last one at bit 0
+	var n uint   // how many
+	switch {
+	case dod == 0:
+		n = 1
+	case inRange(dod, 14):
+		u, n = 0b10<<14|uint64(dod)&(1<<14-1), 16
+	case inRange(dod, 17):
+		u, n = 0b110<<17|uint64(dod)&(1<<17-1), 20
+	case inRange(dod, 20):
+		u, n = 0b1110<<20|uint64(dod)&(1<<20-1), 24
+	default:
+		return appendSlow(b, s, t, v)
+	}
+
+	p := b[at:]
+	shift := uint(s.Bits) & 7
+	lead, trail := s.Lead, s.Trail
+	x := v ^ s.V
+	if x == 0 {
+		u <<= 1
+		n++
+	} else {
+		w := window(x, lead, trail)
+		lead, trail = w.lead, w.trail
+		u = u<<(w.prefixLen&15) | w.prefix
+		n += w.prefixLen
+		if n+w.sigLen <= 64 {
+			u = u<<(w.sigLen&63) | w.sig
+			n += w.sigLen
+		} else {
+			// At most 24+13 bits: they end inside the first word whatever shift is.
+			if uint(s.Bits)+n+w.sigLen > maxBits {
+				return false
+			}
+			putWord(p, shift, u, n)
+			end := shift + n
+			p = p[end>>3:]
+			s.Bits += uint16(n)
+			shift, u, n = end&7, w.sig, w.sigLen
+		}
+	}
+	if uint(s.Bits)+n > maxBits {
+		return false
+	}
+	putWord(p, shift, u, n)
+	s.T, s.V, s.Delta = t, v, delta
+	s.Bits += uint16(n)
+	s.N++
+	s.Lead, s.Trail = lead, trail
+	return true
+}
+
+// appendSlow takes every sample: the first two, large jumps in time, and those near the buffer's end. It
+// encodes into a scratch buffer and copies what was used.
+func appendSlow(b []byte, s *State, t int64, v uint64) bool {
+	var w writer
+	w.pos = uint(s.Bits) & 7
+	at := int(s.Bits) >> 3
+	if w.pos != 0 {
+		w.b[0] = b[at]
+	}
+
+	next := *s
+	next.T, next.V = t, v
+	switch s.N {
+	case 0:
+		w.uvarint(uint64(t)<<1 ^ uint64(t>>63))
+		w.put(v, 64)
+	case 1:
+		next.Delta = uint64(t) - uint64(s.T)
+		w.uvarint(next.Delta)
+		w.value(&next, v^s.V)
+	default:
+		next.Delta = uint64(t) - uint64(s.T)
+		w.dod(int64(next.Delta - s.Delta))
+		w.value(&next, v^s.V)
+	}
+
+	used := at*8 + int(w.pos)
+	if used > len(b)*8 || used > maxBits {
+		return false
+	}
+	copy(b[at:], w.b[:(w.pos+7)/8])
+	next.Bits = uint16(used)
+	next.N++
+	*s = next
+	return true
+}
+
+// writer holds the bits of one sample, and room for putWord to store beyond them.
+type writer struct {
+	b   [1 + MaxSampleBytes + 9]byte
+	pos uint
+}
+
+func (w *writer) put(u uint64, n uint) {
+	putWord(w.b[w.pos>>3:], w.pos&7, u, n)
+	w.pos += n
+}
+
+func (w *writer) uvarint(u uint64) {
+	for u >= 0x80 {
+		w.put(u&0x7f|0x80, 8)
+		u >>= 7
+	}
+	w.put(u, 8)
+}
+
+func (w *writer) dod(d int64) {
+	switch {
+	case d == 0:
+		w.put(0, 1)
+	case inRange(d, 14):
+		w.put(0b10<<14|uint64(d)&(1<<14-1), 16)
+	case inRange(d, 17):
+		w.put(0b110<<17|uint64(d)&(1<<17-1), 20)
+	case inRange(d, 20):
+		w.put(0b1110<<20|uint64(d)&(1<<20-1), 24)
+	default:
+		w.put(0b1111, 4)
+		w.put(uint64(d), 64)
+	}
+}
+
+func (w *writer) value(s *State, x uint64) {
+	if x == 0 {
+		w.put(0, 1)
+		return
+	}
+	d := window(x, s.Lead, s.Trail)
+	s.Lead, s.Trail = d.lead, d.trail
+	w.put(d.prefix, d.prefixLen)
+	w.put(d.sig, d.sigLen)
+}
+
+// difference is how a value's XOR is written: a prefix, then its significant bits.
+type difference struct {
+	prefix    uint64
+	prefixLen uint // 2 or 13
+	sig       uint64
+	sigLen    uint // 1..64
+	lead      uint8
+	trail     uint8
+}
+
+// window finds how x, which is not 0, is written after a sample that left the window lead, trail.
+func window(x uint64, lead, trail uint8) difference {
+	l, t := uint8(bits.LeadingZeros64(x)), uint8(bits.TrailingZeros64(x))
+	l = min(l, 31) // five bits
+	if l >= lead && t >= trail {
+		return difference{
+			prefix: 0b10, prefixLen: 2,
+			sig: x >> (trail & 63), sigLen: uint(64 - lead - trail),
+			lead: lead, trail: trail,
+		}
+	}
+	n := uint(64 - l - t)
+	return difference{
+		prefix: 0b11<<11 | uint64(l)<<6 | uint64(n&63), prefixLen: 13,
+		sig: x >> (t & 63), sigLen: n,
+		lead: l, trail: t,
+	}
+}
+
+// inRange says whether d can be written in n bits. The range is not two's complement's: it is shifted up by
+// one, which the decoder undoes.
+func inRange(d int64, n uint) bool {
+	return -(1<<(n-1)-1) <= d && d <= 1<<(n-1)
+}
+
+// putWord writes the low n bits of u, 1 to 64, to p from bit shift (0 to 7) of its first byte on, and
+// zeros after them up to the end of p's ninth byte. Bits before shift stay.
+func putWord(p []byte, shift uint, u uint64, n uint) {
+	_ = p[8]
+	top := u << ((64 - n) & 63)
+	keep := uint64(p[0]&^(0xff>>(shift&7))) << 56
+	binary.BigEndian.PutUint64(p, keep|top>>(shift&7))
+	p[8] = byte(top << ((8 - shift) & 15))
+}

@@ -1,0 +1,62 @@
+package xor
+
+import (
+	"encoding/binary"
+	"unsafe"
+)
+
+const (
+	headerBytes = 2
+
+	// noWindow in State.Lead: no value has been written as a difference yet.
+	noWindow = 0xff
+
+	// maxBits is what State.Bits can count: a chunk is at most 8192 bytes. As a sample takes two bits or
+	// more, the header's count of 16 bits is never reached.
+	maxBits = 1<<16 - 1
+
+	// MaxSampleBytes is the most that one sample adds to a chunk: the second sample with a delta of ten
+	// varint bytes (80 bits) and a value with a new window of 64 bits (2+5+6+64 bits). A buffer of
+	// HeaderBytes plus this takes any first sample.
+	MaxSampleBytes = (80 + 77 + 7) / 8
+
+	// HeaderBytes is what an empty chunk takes.
+	HeaderBytes = headerBytes
+)
+
+// State is what an appender remembers between samples. It holds no pointers and is valid at any address:
+// it lies inside a series record in mapped memory.
+type State struct {
+	T     int64  // last timestamp
+	V     uint64 // last value's bits
+	Delta uint64 // last difference of timestamps
+	Bits  uint16 // bits used in the buffer, header included
+	N     uint16 // samples
+	Lead  uint8  // window of significant bits: leading zeros, noWindow if there is none yet
+	Trail uint8  // and trailing zeros
+	_     [2]uint8
+}
+
+var _ [32]byte = [unsafe.Sizeof(State{})]byte{}
+
+// Start makes s the state of an empty chunk. The buffer needs no preparation.
+func Start(s *State) {
+	*s = State{Bits: headerBytes * 8, Lead: noWindow}
+}
+
+// Size is the number of bytes that the chunk takes now, header included.
+func (s *State) Size() int { return (int(s.Bits) + 7) / 8 }
+
+// Finish puts the sample count into b, the buffer that s describes, and returns the part of b that is in
+// use: exactly chunkenc.XORChunk.Bytes() of the same samples. Appending may go on afterwards.
+func Finish(b []byte, s *State) []byte {
+	binary.BigEndian.PutUint16(b, s.N)
+	n := s.Size()
+	return b[:n:n]
+}
+
+// FinishTo appends to dst what Finish returns, and leaves b alone: readers copy out with it.
+func FinishTo(dst, b []byte, s *State) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, s.N)
+	return append(dst, b[headerBytes:s.Size()]...)
+}
