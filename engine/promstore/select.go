@@ -1,0 +1,92 @@
+package promstore
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+
+	"github.com/rekindledb/rekindle/engine"
+)
+
+type querier struct {
+	labelQuerier
+}
+
+// Select implements storage.Querier.
+func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
+	sel, err := q.selectSeries(ctx, sorted, hints, ms)
+	if err != nil {
+		return storage.ErrSeriesSet(err)
+	}
+	return &seriesSet{selection: sel}
+}
+
+type chunkQuerier struct {
+	labelQuerier
+}
+
+// Select implements storage.ChunkQuerier.
+func (q *chunkQuerier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, ms ...*labels.Matcher) storage.ChunkSeriesSet {
+	sel, err := q.selectSeries(ctx, sorted, hints, ms)
+	if err != nil {
+		return storage.ErrChunkSeriesSet(err)
+	}
+	return &chunkSeriesSet{selection: sel}
+}
+
+// selectSeries asks the source and brings its answer into the form that the caller and the hints want.
+func (q *labelQuerier) selectSeries(ctx context.Context, sorted bool, hints *storage.SelectHints, ms []*labels.Matcher) (selection, error) {
+	w := q.window.narrow(hints)
+	if w.empty() || len(ms) == 0 {
+		return selection{ctx: ctx}, nil
+	}
+	list, err := q.src.Select(ctx, w.mint, w.maxt, ms...)
+	if err != nil {
+		return selection{}, err
+	}
+	if hints != nil && hints.ShardCount > 0 {
+		list = slices.DeleteFunc(list, func(s engine.Series) bool {
+			return labels.StableHash(s.Labels)%hints.ShardCount != hints.ShardIndex
+		})
+	}
+	if sorted {
+		if err := sortByLabels(ctx, list); err != nil {
+			return selection{}, err
+		}
+	}
+	if hints != nil && hints.Limit > 0 && len(list) > hints.Limit {
+		// Sorted, these are the first of all; otherwise whichever the source named first. Cloned, so that the
+		// rest can be freed.
+		list = slices.Clone(list[:hints.Limit])
+	}
+	if hints != nil && hints.DisableTrimming {
+		w = window{math.MinInt64, math.MaxInt64}
+	}
+	return newSelection(ctx, list, w), nil
+}
+
+// ctxCheckEvery is how many label sets are compared between two looks at the context. A compare takes about 50 ns,
+// so a sort notices within a few µs that nobody waits for it.
+const ctxCheckEvery = 64
+
+// sortByLabels sorts list unless ctx is done, in which case it returns ctx's error soon and leaves list in any
+// order. Sorting a million series takes seconds.
+func sortByLabels(ctx context.Context, list []engine.Series) error {
+	var err error
+	n := 0
+	slices.SortFunc(list, func(a, b engine.Series) int {
+		if n++; n%ctxCheckEvery == 0 && err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			// There is no way out of SortFunc. With all elements alike from here on, it ends in one more pass
+			// or few, at a nanosecond or two a step.
+			return 0
+		}
+		return labels.Compare(a.Labels, b.Labels)
+	})
+	return err
+}
