@@ -45,23 +45,24 @@ func Append(b []byte, s *State, t int64, v uint64) bool {
 		u <<= 1
 		n++
 	} else {
-		w := window(x, lead, trail)
-		lead, trail = w.lead, w.trail
-		u = u<<(w.prefixLen&15) | w.prefix
-		n += w.prefixLen
-		if n+w.sigLen <= 64 {
-			u = u<<(w.sigLen&63) | w.sig
-			n += w.sigLen
+		prefix, prefixLen, l, tr := window(x, lead, trail)
+		lead, trail = l, tr
+		u = u<<(prefixLen&15) | prefix
+		n += prefixLen
+		sig, m := x>>(trail&63), uint(64-lead-trail)
+		if n+m <= 64 {
+			u = u<<(m&63) | sig
+			n += m
 		} else {
 			// At most 24+13 bits: they end inside the first word whatever shift is.
-			if uint(s.Bits)+n+w.sigLen > maxBits {
+			if uint(s.Bits)+n+m > maxBits {
 				return false
 			}
 			putWord(p, shift, u, n)
 			end := shift + n
 			p = p[end>>3:]
 			s.Bits += uint16(n)
-			shift, u, n = end&7, w.sig, w.sigLen
+			shift, u, n = end&7, sig, m
 		}
 	}
 	if uint(s.Bits)+n > maxBits {
@@ -152,39 +153,21 @@ func (w *writer) value(s *State, x uint64) {
 		w.put(0, 1)
 		return
 	}
-	d := window(x, s.Lead, s.Trail)
-	s.Lead, s.Trail = d.lead, d.trail
-	w.put(d.prefix, d.prefixLen)
-	w.put(d.sig, d.sigLen)
+	prefix, n, lead, trail := window(x, s.Lead, s.Trail)
+	s.Lead, s.Trail = lead, trail
+	w.put(prefix, n)
+	w.put(x>>trail, uint(64-lead-trail))
 }
 
-// difference is how a value's XOR is written: a prefix, then its significant bits.
-type difference struct {
-	prefix    uint64
-	prefixLen uint // 2 or 13
-	sig       uint64
-	sigLen    uint // 1..64
-	lead      uint8
-	trail     uint8
-}
-
-// window finds how x, which is not 0, is written after a sample that left the window lead, trail.
-func window(x uint64, lead, trail uint8) difference {
-	l, t := uint8(bits.LeadingZeros64(x)), uint8(bits.TrailingZeros64(x))
+// window finds how x, which is not 0, is written after a sample that left the window lead, trail: a
+// prefix of n bits, and the window of the significant bits that follow it.
+func window(x uint64, lead, trail uint8) (prefix uint64, n uint, l, t uint8) {
+	l, t = uint8(bits.LeadingZeros64(x)), uint8(bits.TrailingZeros64(x))
 	l = min(l, 31) // five bits
 	if l >= lead && t >= trail {
-		return difference{
-			prefix: 0b10, prefixLen: 2,
-			sig: x >> (trail & 63), sigLen: uint(64 - lead - trail),
-			lead: lead, trail: trail,
-		}
+		return 0b10, 2, lead, trail
 	}
-	n := uint(64 - l - t)
-	return difference{
-		prefix: 0b11<<11 | uint64(l)<<6 | uint64(n&63), prefixLen: 13,
-		sig: x >> (t & 63), sigLen: n,
-		lead: l, trail: t,
-	}
+	return 0b11<<11 | uint64(l)<<6 | uint64(64-l-t)&63, 13, l, t
 }
 
 // inRange says whether d can be written in n bits. The range is not two's complement's: it is shifted up by

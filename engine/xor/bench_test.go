@@ -32,15 +32,17 @@ func BenchmarkAppend(b *testing.B) {
 			buf := make([]byte, 2048)
 			var s State
 			i := benchSamples
+			size := 0
 			for b.Loop() {
 				if i == benchSamples {
+					size = s.Size()
 					Start(&s)
 					i = 0
 				}
 				Append(buf, &s, samples[i].t, samples[i].v)
 				i++
 			}
-			b.ReportMetric(float64(s.Size())/float64(s.N), "B/sample")
+			b.ReportMetric(float64(size)/benchSamples, "B/sample")
 		})
 		b.Run("values="+name+"/by=chunkenc", func(b *testing.B) {
 			b.ReportAllocs()

@@ -61,6 +61,12 @@ func (it *Iterator) Next() bool {
 		it.t += int64(it.delta)
 		it.v ^= it.difference()
 	default:
+		if it.peek4() < 0b0100 && it.pos+2 <= uint(len(it.b))*8 {
+			// Regular times, the same value: the most frequent sample is two zero bits.
+			it.pos += 2
+			it.t += int64(it.delta)
+			break
+		}
 		it.delta += it.dod()
 		it.t += int64(it.delta)
 		it.v ^= it.difference()
@@ -76,7 +82,7 @@ func (it *Iterator) Next() bool {
 func (it *Iterator) dod() uint64 {
 	switch ahead := it.peek4(); {
 	case ahead < 0b1000:
-		it.bits(1)
+		it.skip(1)
 		return 0
 	case ahead < 0b1100:
 		return it.signed(2, 14)
@@ -85,7 +91,7 @@ func (it *Iterator) dod() uint64 {
 	case ahead < 0b1111:
 		return it.signed(4, 20)
 	default:
-		it.bits(4)
+		it.skip(4)
 		return it.bits(64)
 	}
 }
@@ -103,7 +109,7 @@ func (it *Iterator) signed(prefix, n uint) uint64 {
 func (it *Iterator) difference() uint64 {
 	ahead := it.peek4()
 	if ahead < 0b1000 {
-		it.bits(1)
+		it.skip(1)
 		return 0
 	}
 	if ahead < 0b1100 {
@@ -111,7 +117,7 @@ func (it *Iterator) difference() uint64 {
 			// chunkenc's resumed appender begins with a window of all 64 bits that it never wrote.
 			it.lead, it.trail = 0, 0
 		}
-		it.bits(2)
+		it.skip(2)
 		return it.bits(64-uint(it.lead)-uint(it.trail)) << it.trail
 	}
 	head := it.bits(13)
@@ -154,6 +160,13 @@ func (it *Iterator) peek4() uint {
 		u = uint(it.b[at]) << 8
 	}
 	return u >> (12 - it.pos&7) & 15
+}
+
+func (it *Iterator) skip(n uint) {
+	it.pos += n
+	if it.pos > uint(len(it.b))*8 {
+		it.fail(ErrTruncated)
+	}
 }
 
 // bits reads n bits, 1 to 64. After the end it returns 0 and sets the error.
