@@ -15,11 +15,14 @@ type Batch struct {
 	Histograms, Exemplars int
 
 	// Discarded series-level faults found by the decoder (bad labels): the samples under them are counted
-	// here and the first fault's text is answered with 400 once the rest is stored.
+	// here and the first fault's text is answered with 400 once the rest is stored. A fault without samples
+	// has a text too, so InvalidText decides, not Invalid.
 	Invalid     int
 	InvalidText string
 	// InvalidReason is the label value for cortex_discarded_samples_total.
 	InvalidReason string
+	// Discards is what the decoder refused, one entry a reason. Their Samples add up to Invalid.
+	Discards []Discard
 
 	// Scratch is where a decoder puts label bytes that it had to rewrite into canonical form, so that
 	// Series[i].Key may point into it. A decoder must size it before taking slices of it, or keep offsets.
@@ -52,10 +55,19 @@ type Sample struct {
 }
 
 // Metadata describes a metric family. Type is the protobuf enum of remote write 1.0 (UNKNOWN 0, COUNTER 1,
-// GAUGE 2, HISTOGRAM 3, GAUGEHISTOGRAM 4, SUMMARY 5, INFO 6, STATESET 7).
+// GAUGE 2, HISTOGRAM 3, GAUGEHISTOGRAM 4, SUMMARY 5, INFO 6, STATESET 7). The bytes are valid during the
+// request, like a series' Key: whoever keeps them copies them.
 type Metadata struct {
-	Family, Help, Unit string
+	Family, Help, Unit []byte
 	Type               uint8
+}
+
+// Discard counts what a decoder refused for one reason, by kind. Reason is the label value for
+// cortex_discarded_samples_total, cortex_discarded_exemplars_total and cortex_discarded_metadata_total.
+// Samples counts floats and histograms.
+type Discard struct {
+	Reason                       string
+	Samples, Exemplars, Metadata int
 }
 
 // Reset empties b and keeps its memory.
@@ -65,6 +77,7 @@ func (b *Batch) Reset() {
 	b.Metadata = b.Metadata[:0]
 	b.Histograms, b.Exemplars = 0, 0
 	b.Invalid, b.InvalidText, b.InvalidReason = 0, "", ""
+	b.Discards = b.Discards[:0]
 	b.Scratch = b.Scratch[:0]
 }
 
