@@ -103,6 +103,9 @@ func (f osFile) Sync() error {
 }
 
 func (f osFile) Allocate(size int64) error {
+	if size < 0 {
+		return &fs.PathError{Op: "allocate", Path: f.Name(), Err: fs.ErrInvalid}
+	}
 	before, err := f.Size()
 	if err != nil {
 		return err
@@ -128,7 +131,7 @@ func onFD(f *os.File, call func(fd int) error) error {
 	if err := c.Control(func(fd uintptr) {
 		cerr = retry(func() error { return call(int(fd)) })
 	}); err != nil {
-		return err
+		return fs.ErrClosed // all that it can fail with, in the words of an internal package
 	}
 	return cerr
 }

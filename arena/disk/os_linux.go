@@ -12,8 +12,8 @@ func syncData(f *os.File) error {
 }
 
 func reserve(f *os.File, size int64) error {
-	if size <= 0 {
-		return nil
+	if size == 0 {
+		return nil // which fallocate takes for a mistake
 	}
 	err := onFD(f, func(fd int) error { return unix.Fallocate(fd, 0, 0, size) })
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
