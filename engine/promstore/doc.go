@@ -25,8 +25,5 @@
 //   - Select without matchers selects nothing.
 //   - A trimmed chunk that is asked for as a chunk is encoded anew; one that lies inside the range is passed on as it is.
 //
-// Label names and values obey the time range: only series with a chunk in it count. (tsdb's head looks at the
-// range of the head as a whole.)
-//
 // Nothing in this package is particular to floats: whatever chunk encoding the Source returns is decoded by chunkenc.
 package promstore

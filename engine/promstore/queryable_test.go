@@ -225,6 +225,57 @@ func TestSeriesOutliveTheirTurn(t *testing.T) {
 	require.Equal(t, map[string][]int64{"a": {1, 2, 3}, "b": {4, 5, 6}, "c": {7}}, got)
 }
 
+// An iterator that was left in the middle of a series, or that met an error, starts afresh when it is reused.
+func TestReusedIteratorStartsAfresh(t *testing.T) {
+	src := floats(t, 2, map[string][]int64{"a": {10, 20, 30}})
+	list, err := src.Select(t.Context(), 0, 100, everything)
+	require.NoError(t, err)
+	broken := engine.Series{Labels: list[0].Labels, Chunks: []engine.Chunk{{MinT: 10, MaxT: 20, Enc: chunkenc.EncXOR}}}
+	q, err := New(canned{list: []engine.Series{list[0], broken}}).Querier(0, 100)
+	require.NoError(t, err)
+	set := q.Select(t.Context(), false, nil, everything)
+	require.True(t, set.Next())
+	whole := set.At()
+	require.True(t, set.Next())
+
+	it := whole.Iterator(nil)
+	require.Equal(t, chunkenc.ValFloat, it.Seek(20))
+	it = whole.Iterator(it)
+	require.Equal(t, chunkenc.ValFloat, it.Seek(5))
+	require.Equal(t, int64(10), it.AtT())
+
+	it = set.At().Iterator(it)
+	require.Equal(t, chunkenc.ValNone, it.Next())
+	require.Error(t, it.Err())
+	it = whole.Iterator(it)
+	require.Equal(t, chunkenc.ValFloat, it.Next())
+	require.NoError(t, it.Err())
+}
+
+// A chunk that is cut keeps its encoding.
+func TestCutChunkKeepsItsEncoding(t *testing.T) {
+	ls := labels.FromStrings(labels.MetricName, "a")
+	for _, want := range []chunkenc.Encoding{chunkenc.EncXOR, chunkenc.EncXOR2} {
+		chunk, err := chunkenc.NewEmptyChunk(want)
+		require.NoError(t, err)
+		app, err := chunk.Appender()
+		require.NoError(t, err)
+		for at := int64(10); at <= 50; at += 10 {
+			app.Append(0, at, float64(at))
+		}
+		src := canned{list: []engine.Series{{Labels: ls, Chunks: []engine.Chunk{{MinT: 10, MaxT: 50, Enc: want, Data: chunk.Bytes()}}}}}
+		q, err := New(src).ChunkQuerier(20, 40)
+		require.NoError(t, err)
+		set := q.Select(t.Context(), false, nil, everything)
+		require.True(t, set.Next())
+		metas, err := storage.ExpandChunks(set.At().Iterator(nil))
+		require.NoError(t, err)
+		require.Len(t, metas, 1)
+		require.Equal(t, want, metas[0].Chunk.Encoding())
+		require.Equal(t, 3, metas[0].Chunk.NumSamples())
+	}
+}
+
 // Limit keeps the first series of a sorted answer; shards divide the series without loss or repetition, by the same
 // hash as Prometheus; without matchers nothing is selected, as in Prometheus.
 func TestSelectHints(t *testing.T) {
@@ -313,14 +364,14 @@ func TestNoExemplars(t *testing.T) {
 	require.Empty(t, got)
 }
 
-// failing is a Source that answers with an error or with series that cannot be decoded.
-type failing struct {
+// canned is a Source whose answer is written down beforehand: an error, or series that need not be well formed.
+type canned struct {
 	Source
 	err  error
 	list []engine.Series
 }
 
-func (f failing) Select(context.Context, int64, int64, ...*labels.Matcher) ([]engine.Series, error) {
+func (f canned) Select(context.Context, int64, int64, ...*labels.Matcher) ([]engine.Series, error) {
 	return f.list, f.err
 }
 
@@ -328,12 +379,12 @@ func (f failing) Select(context.Context, int64, int64, ...*labels.Matcher) ([]en
 // samples and for chunks; nothing panics and nothing is passed off as a shorter series.
 func TestErrorsSurface(t *testing.T) {
 	broken := errors.New("broken")
-	q, err := New(failing{err: broken}).Querier(0, 10)
+	q, err := New(canned{err: broken}).Querier(0, 10)
 	require.NoError(t, err)
 	set := q.Select(t.Context(), true, nil, everything)
 	require.False(t, set.Next())
 	require.ErrorIs(t, set.Err(), broken)
-	cq, err := New(failing{err: broken}).ChunkQuerier(0, 10)
+	cq, err := New(canned{err: broken}).ChunkQuerier(0, 10)
 	require.NoError(t, err)
 	cset := cq.Select(t.Context(), true, nil, everything)
 	require.False(t, cset.Next())
@@ -350,7 +401,7 @@ func TestErrorsSurface(t *testing.T) {
 		"unknown encoding": {MinT: 1, MaxT: 6, Enc: 77, Data: whole.Data},
 	} {
 		t.Run(name, func(t *testing.T) {
-			src := failing{list: []engine.Series{{Labels: labels.FromStrings(labels.MetricName, "a"), Chunks: []engine.Chunk{bad, whole}}}}
+			src := canned{list: []engine.Series{{Labels: labels.FromStrings(labels.MetricName, "a"), Chunks: []engine.Chunk{bad, whole}}}}
 			for _, read := range []func(it chunkenc.Iterator) chunkenc.ValueType{
 				func(it chunkenc.Iterator) chunkenc.ValueType { return it.Next() },
 				func(it chunkenc.Iterator) chunkenc.ValueType { return it.Seek(6) },
