@@ -27,8 +27,13 @@ type corpusSeries struct {
 	samples []sample
 }
 
-// corpusSpan is the time that a corpus covers, in milliseconds: less than one block range.
-const corpusSpan = 3_600_000
+// The time that a corpus covers, in milliseconds: an hour, so that all of it is accepted in any order, across the end
+// of a block range of two hours, where chunks are cut.
+const (
+	corpusSpan  = 3_600_000
+	corpusStart = 2*3_600_000 - corpusSpan/2
+	corpusEnd   = corpusStart + corpusSpan
+)
 
 // newCorpus makes n series whose label sets overlap in all the ways that matchers care about: labels that all have,
 // some have, one has; values that are prefixes of each other, not ASCII, or look like a regular expression.
@@ -47,10 +52,10 @@ func newCorpus(rng *rand.Rand, n int) corpus {
 			b.Set("once", "yes")
 		}
 		s := corpusSeries{labels: b.Labels()}
-		at := rng.Int64N(corpusSpan)
+		at := corpusStart + rng.Int64N(corpusSpan)
 		for range rng.IntN(300) {
 			at += 1 + rng.Int64N(20_000)
-			if at >= corpusSpan {
+			if at >= corpusEnd {
 				break
 			}
 			s.samples = append(s.samples, sample{t: at, f: corpusValue(rng)})
@@ -158,14 +163,14 @@ func sameAsHead(t *testing.T, rng *rand.Rand, c corpus, q *Queryable, questions 
 		for i := range ms {
 			ms[i] = pick(rng, pool...)
 		}
-		mint := rng.Int64N(corpusSpan)
-		maxt := mint + rng.Int64N(corpusSpan-mint)
+		mint := corpusStart + rng.Int64N(corpusSpan)
+		maxt := mint + rng.Int64N(corpusEnd-mint)
 		hints := &storage.SelectHints{Start: mint, End: maxt}
 		if rng.IntN(4) == 0 {
 			hints.ShardCount, hints.ShardIndex = 2, rng.Uint64N(2)
 		}
 		if rng.IntN(4) == 0 {
-			mint, maxt = mint/2, maxt+1000
+			mint, maxt = mint-rng.Int64N(1_000_000), maxt+1000
 		}
 		what := fmt.Sprintf("%v in [%d, %d], hints %+v", ms, mint, maxt, *hints)
 
@@ -219,10 +224,10 @@ func chunkAnswer(t testing.TB, set storage.ChunkSeriesSet) []string {
 // sameLabels compares label names and values. The range holds the whole corpus: the head looks at its own range
 // only, we at the series'.
 func sameLabels(t *testing.T, head *tsdb.Head, q *Queryable, name string, ms []*labels.Matcher) {
-	theirs, err := tsdb.NewBlockQuerier(tsdb.NewRangeHead(head, 0, corpusSpan), 0, corpusSpan)
+	theirs, err := tsdb.NewBlockQuerier(tsdb.NewRangeHead(head, corpusStart, corpusEnd), corpusStart, corpusEnd)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, theirs.Close()) }()
-	ours, err := q.Querier(0, corpusSpan)
+	ours, err := q.Querier(corpusStart, corpusEnd)
 	require.NoError(t, err)
 
 	want, _, err := theirs.LabelValues(t.Context(), name, nil, slices.Clone(ms)...)
@@ -247,9 +252,9 @@ func sameLabels(t *testing.T, head *tsdb.Head, q *Queryable, name string, ms []*
 // everyMatcherAlone asks for each matcher of the pool by itself, which covers all forms of an empty matcher one by one.
 func everyMatcherAlone(t *testing.T, c corpus, q *Queryable) {
 	head := headOf(t, c)
-	theirs, err := tsdb.NewBlockQuerier(tsdb.NewRangeHead(head, 0, corpusSpan), 0, corpusSpan)
+	theirs, err := tsdb.NewBlockQuerier(tsdb.NewRangeHead(head, corpusStart, corpusEnd), corpusStart, corpusEnd)
 	require.NoError(t, err)
-	ours, err := q.Querier(0, corpusSpan)
+	ours, err := q.Querier(corpusStart, corpusEnd)
 	require.NoError(t, err)
 	for _, m := range matcherPool() {
 		require.Equal(t, answer(t, theirs.Select(t.Context(), true, nil, m)), answer(t, ours.Select(t.Context(), true, nil, m)), m)

@@ -41,7 +41,7 @@ func counters(n int) corpus {
 	for i := range out {
 		v := float64(rng.IntN(1_000_000))
 		out[i].labels = labels.FromStrings(labels.MetricName, "requests_total", "job", fmt.Sprint("job-", i%10), "pod", fmt.Sprintf("pod-%06d", i))
-		for at := int64(i % 15_000); at < corpusSpan; at += 15_000 {
+		for at := corpusStart + int64(i%15_000); at < corpusEnd; at += 15_000 {
 			v += float64(rng.IntN(50))
 			out[i].samples = append(out[i].samples, sample{t: at, f: v})
 		}
@@ -87,7 +87,7 @@ func BenchmarkSelect(b *testing.B) {
 	both(b, func(b *testing.B, q storage.Queryable, samples int) {
 		b.ReportAllocs()
 		for b.Loop() {
-			querier, err := q.Querier(0, corpusSpan)
+			querier, err := q.Querier(corpusStart, corpusEnd)
 			require.NoError(b, err)
 			require.Equal(b, samples, readAll(b, querier.Select(b.Context(), true, nil, everything)))
 			require.NoError(b, querier.Close())
@@ -101,7 +101,7 @@ func BenchmarkLast(b *testing.B) {
 	both(b, func(b *testing.B, q storage.Queryable, _ int) {
 		b.ReportAllocs()
 		for b.Loop() {
-			querier, err := q.Querier(corpusSpan-300_000, corpusSpan)
+			querier, err := q.Querier(corpusEnd-300_000, corpusEnd)
 			require.NoError(b, err)
 			require.Positive(b, readAll(b, querier.Select(b.Context(), false, nil, everything)))
 			require.NoError(b, querier.Close())
@@ -115,7 +115,7 @@ func BenchmarkRate(b *testing.B) {
 		ng := promqltest.NewTestEngine(b, false, 0, math.MaxInt)
 		b.ReportAllocs()
 		for b.Loop() {
-			query, err := ng.NewRangeQuery(b.Context(), q, nil, "sum by (job) (rate(requests_total[5m]))", time.UnixMilli(0), time.UnixMilli(corpusSpan), time.Minute)
+			query, err := ng.NewRangeQuery(b.Context(), q, nil, "sum by (job) (rate(requests_total[5m]))", time.UnixMilli(corpusStart), time.UnixMilli(corpusEnd), time.Minute)
 			require.NoError(b, err)
 			res := query.Exec(b.Context())
 			require.NoError(b, res.Err)
@@ -143,7 +143,7 @@ func readAll(t testing.TB, set storage.SeriesSet) int {
 // chunks, not for trimming at either end, not for seeking.
 func TestDecodingAllocatesNothing(t *testing.T) {
 	src := readyOf(t, counters(4))
-	q, err := New(src).Querier(100_000, corpusSpan-100_000)
+	q, err := New(src).Querier(corpusStart+100_000, corpusEnd-100_000)
 	require.NoError(t, err)
 	set := q.Select(t.Context(), true, nil, everything)
 	var kept []storage.Series
@@ -158,7 +158,7 @@ func TestDecodingAllocatesNothing(t *testing.T) {
 				n++
 			}
 			it = s.Iterator(it)
-			for at := int64(0); it.Seek(at) != chunkenc.ValNone; at += 1_000_000 {
+			for at := int64(corpusStart); it.Seek(at) != chunkenc.ValNone; at += 1_000_000 {
 				n++
 			}
 		}
