@@ -115,7 +115,7 @@ func (h *pushHandler) push(r *http.Request, version wire.Version) (stored int, n
 		return 0, &refusal{code: http.StatusBadRequest, text: err.Error()}
 	}
 	stored, err := h.store.Append(r.Context(), tenant, &req.batch)
-	return stored, refusalOf(r, tenant, &req.batch, err)
+	return stored, refusalOf(r, err)
 }
 
 // read reads the body into req, having asked for the memory that it and its decompressed form will take.
@@ -174,23 +174,20 @@ func unsupported(format string, args ...any) *refusal {
 }
 
 // refusalOf tells the sender what became of its samples; nil means that all are stored.
-func refusalOf(r *http.Request, tenant string, b *engine.Batch, err error) *refusal {
+func refusalOf(r *http.Request, err error) *refusal {
 	var bad *engine.SampleError
 	switch {
-	case errors.As(err, &bad):
-		return &refusal{code: http.StatusBadRequest, text: fmt.Sprintf("user=%s: %s", tenant, bad.Text)}
-	case errors.Is(err, engine.ErrBadTenant):
+	case err == nil:
+		return nil
+	case errors.As(err, &bad), errors.Is(err, engine.ErrBadTenant):
 		return &refusal{code: http.StatusBadRequest, text: err.Error()}
 	case isUnavailable(err):
 		return unavailable(err.Error(), 0)
-	case err != nil && r.Context().Err() != nil:
+	case r.Context().Err() != nil:
 		return &refusal{code: statusClientClosedRequest, text: err.Error()}
-	case err != nil:
+	default:
 		return &refusal{code: http.StatusInternalServerError, text: err.Error()}
-	case b.InvalidText != "":
-		return &refusal{code: http.StatusBadRequest, text: fmt.Sprintf("user=%s: %s", tenant, b.InvalidText)}
 	}
-	return nil
 }
 
 func isUnavailable(err error) bool { return errors.Is(err, engine.ErrUnavailable) }

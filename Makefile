@@ -1,0 +1,59 @@
+# Bare `make` lists the targets.
+
+GO        ?= go
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS    = -X github.com/prometheus/common/version.Version=$(VERSION)
+FUZZTIME  ?= 30s
+ARGS      ?=
+
+.PHONY: help run demo build test lint race fuzz e2e ci bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## start an ingester on port 8080, data in ./data; ARGS="-flag=..." for more
+	exec bin/ingester $(ARGS)
+
+demo: build ## one minute: load a million series, kill -9, restart, query
+	bin/ingestbench demo $(ARGS)
+
+build: ## build all commands into bin/
+	@mkdir -p bin
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+test: lint ## vet, staticcheck, formatting, all tests; needs nothing but Go
+	$(GO) test ./...
+
+lint: ## vet, staticcheck, gofumpt
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	@unformatted=$$($(GO) tool gofumpt -l .); \
+	if [ -n "$$unformatted" ]; then echo "run '$(GO) tool gofumpt -w' on:"; echo "$$unformatted"; exit 1; fi
+
+race: ## all tests under the race detector; arenas are on the Go heap there
+	$(GO) test -race ./...
+
+fuzz: ## each fuzz target for FUZZTIME, 30s if not given
+	@list=$$($(GO) test -list '^Fuzz' ./...) || { echo "$$list"; exit 1; }; \
+	echo "$$list" | awk '/^Fuzz/{t[++n]=$$1} /^ok/{for(i=1;i<=n;i++) print $$2, t[i]; n=0}' | \
+	while read -r pkg target; do \
+		echo "$$target in $$pkg"; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg </dev/null || exit 1; \
+	done
+
+e2e: build ## a real Prometheus and node_exporter: answers compared sample for sample, before and after kill -9
+	cd bench/interop && $(GO) build -o ../../bin/prometheus github.com/prometheus/prometheus/cmd/prometheus
+	cd bench/interop && $(GO) build -o ../../bin/e2e ./e2e
+	bin/e2e -ingester bin/ingester -prometheus bin/prometheus $(ARGS)
+
+bench: build ## the table of the README: our engine beside Prometheus's on the same input
+	bin/ingestbench $(ARGS)
+
+ci: test ## what .ci/run calls: test, race, darwin, short fuzz, e2e
+	GOOS=darwin $(GO) vet ./...
+	$(MAKE) race
+	$(MAKE) fuzz FUZZTIME=5s
+	$(MAKE) e2e
+
+clean: ## remove what was built
+	rm -rf bin
