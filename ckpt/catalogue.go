@@ -7,7 +7,7 @@ import (
 // Catalogue is a tenant's list of images and what else must be known before the log is read.
 type Catalogue struct {
 	Identity
-	Seq uint64 // counts publications
+	Seq uint64 // counts the copies ever written
 
 	// Epoch is bumped by whoever takes the directory over; commits from EpochStart on count only if they are of
 	// this epoch. What a frozen owner still writes when it wakes has an older one.
@@ -40,13 +40,11 @@ func (c *Catalogue) newest(stripe int) (Entry, bool) {
 	return Entry{}, false
 }
 
-// push makes e the newest of its stripe; the newest so far is kept as the older one.
+// push makes e the newest of its stripe. Of the others, the newest in another slot is kept as the older one.
 func (c *Catalogue) push(stripe int, e Entry) {
-	entries := []Entry{e}
-	if old, ok := c.newest(stripe); ok && old.Slot != e.Slot {
-		entries = append(entries, old)
-	}
-	c.Images[stripe] = entries
+	c.drop(stripe, e.Slot)
+	older := c.Images[stripe]
+	c.Images[stripe] = append([]Entry{e}, older[:min(len(older), 1)]...)
 }
 
 // idle moves the images of a stripe that got nothing in the commits (since, to].

@@ -9,23 +9,23 @@ import (
 	"github.com/rekindledb/rekindle/arena/disk"
 )
 
-// catalogueFile holds the catalogue on disk: two copies, each valid by itself, written one after the other.
-// At every moment one of them is durable and not being written. Not safe for concurrent use.
+// catalogueFile holds the catalogue on disk: two copies, each valid by itself, each with its own number. One is
+// written and synced, then the other one is written. So whenever both are intact, the one with the lower number
+// is durable, and the other one, durable or not, may be overwritten. Not safe for concurrent use.
 type catalogueFile struct {
-	file disk.File
-	seq  uint64 // the greatest number ever written or tried
-	// target is the copy to write first: the other one is the durable one, once settled.
-	target int
-	// settled is false until this process has synced the file: copies that were read back may have come
-	// from the page cache.
-	settled bool
+	file   disk.File
+	seq    uint64 // the greatest number ever written or tried
+	target int    // the copy to be written next
 }
 
 // createCatalogue makes the file. There must be none.
 func createCatalogue(cfg *Config, c *Catalogue) error {
 	name := cfg.cataloguePath()
+	c.Seq++
 	b := c.encode()
-	if err := disk.WriteFileAtomic(cfg.FS, name, append(b, b...)); err != nil {
+	c.Seq++
+	b = append(b, c.encode()...)
+	if err := disk.WriteFileAtomic(cfg.FS, name, b); err != nil {
 		return fmt.Errorf("ckpt: create catalogue: %w", err)
 	}
 	return nil
@@ -73,34 +73,34 @@ func (cf *catalogueFile) read(log *slog.Logger) (*Catalogue, error) {
 		log.Warn("one copy of the catalogue is not intact, the other one is used", "file", name, "copy", 1-best, "err", err)
 	}
 	cf.seq = copies[best].Seq
-	cf.target = 1 - best
+	cf.target = best
+	if errs[1-best] != nil {
+		cf.target = 1 - best
+	}
 	return copies[best], nil
 }
 
-// write makes c durable, under the next number. After an error either the old or the new catalogue will be
-// found, and write may be called again.
+// write makes c durable. After an error either the old or the new catalogue will be found, and write may be
+// called again.
 func (cf *catalogueFile) write(c *Catalogue) error {
-	if !cf.settled {
-		if err := cf.file.Sync(); err != nil {
-			return fmt.Errorf("ckpt: sync catalogue before it is changed: %w", err)
-		}
-		cf.settled = true
-	}
-	// A number is never used twice: what a failed write left must not look like this one.
-	cf.seq++
-	c.Seq = cf.seq
-	b := c.encode()
-	if _, err := cf.file.WriteAt(b, int64(cf.target)*copySize); err != nil {
-		return fmt.Errorf("ckpt: write catalogue: %w", err)
+	if err := cf.writeCopy(c); err != nil {
+		return err
 	}
 	if err := cf.file.Sync(); err != nil {
 		return fmt.Errorf("ckpt: sync catalogue: %w", err)
 	}
-	// This copy is durable. The other one follows as soon as the kernel likes; until it is synced, by the next
-	// write, it is the one that may be overwritten.
+	// From here on c is durable. The other copy reaches the disk when the kernel likes, and is there against
+	// damage of this one.
 	cf.target = 1 - cf.target
-	if _, err := cf.file.WriteAt(b, int64(cf.target)*copySize); err != nil {
-		return fmt.Errorf("ckpt: write second copy of catalogue: %w", err)
+	return cf.writeCopy(c)
+}
+
+func (cf *catalogueFile) writeCopy(c *Catalogue) error {
+	// A number is never used twice: what a failed write left must not look like this one.
+	cf.seq++
+	c.Seq = cf.seq
+	if _, err := cf.file.WriteAt(c.encode(), int64(cf.target)*copySize); err != nil {
+		return fmt.Errorf("ckpt: write copy %d of catalogue: %w", cf.target, err)
 	}
 	return nil
 }

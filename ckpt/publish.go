@@ -94,27 +94,3 @@ func (s *Store) apply(c *Catalogue, u *Update) error {
 	}
 	return nil
 }
-
-// protectNewest syncs the stripe's newest image if a clean stop wrote it without: the other one, the only one
-// that is surely on disk, is about to be overwritten.
-func (s *Store) protectNewest(stripe int) error {
-	s.mu.Lock()
-	e, ok := s.cat.newest(stripe)
-	s.mu.Unlock()
-	if !ok || e.Synced || e.Slot == SlotNone {
-		return nil
-	}
-	slot := &s.stripes[stripe].slots[e.Slot]
-	if err := slot.open(); err != nil {
-		return fmt.Errorf("ckpt: open %s to sync it: %w", slot.name, err)
-	}
-	if err := slot.sync(); err != nil {
-		return err
-	}
-	s.publishing.Lock() // a publication under way would forget it
-	defer s.publishing.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cat.Images[stripe][0].Synced = true
-	return nil
-}

@@ -47,7 +47,7 @@ func Create(cfg Config, id Identity) (*Store, error) {
 		return nil, fmt.Errorf("ckpt: create tenant %q: %w", id.Tenant, err)
 	}
 	c := &Catalogue{
-		Identity: id, Seq: 1, Floor: math.MinInt64,
+		Identity: id, Floor: math.MinInt64,
 		Created: time.Now().UnixMilli(), Images: make([][]Entry, id.Stripes),
 	}
 	if err := createCatalogue(&cfg, c); err != nil {

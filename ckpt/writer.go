@@ -10,7 +10,8 @@ import (
 // by one goroutine, and then Store.Publish. One that is not published is forgotten: the next Begin of the
 // stripe gives another one that writes everything.
 type Writer struct {
-	// Slot is where it goes: the one that does not hold the stripe's newest image. arena.CopyDirty wants it.
+	// Slot is where it goes: the one that does not hold the stripe's newest synced image. arena.CopyDirty
+	// wants it.
 	Slot SlotID
 	// All says that every extent is needed, because what the slot holds is not known, and not only those
 	// that changed since it was written.
@@ -29,7 +30,8 @@ type Writer struct {
 type stage uint8
 
 const (
-	begun stage = iota
+	failed stage = iota
+	begun
 	written
 	walked
 	synced
@@ -42,11 +44,13 @@ func (s *Store) Begin(stripe int) *Writer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := SlotA
-	if e, ok := s.cat.newest(stripe); ok && e.Slot == SlotA {
+	if e, ok := s.cat.newest(stripe); ok && (e.Slot == SlotA) == e.Synced {
+		// The newest image stays as it is. If it was never synced, the older one and the log are what a power cut
+		// leaves, and they stay.
 		id = SlotB
 	}
 	st := &s.stripes[stripe]
-	w := &Writer{store: s, stripe: stripe, Slot: id, slot: &st.slots[id]}
+	w := &Writer{store: s, stripe: stripe, Slot: id, slot: &st.slots[id], stage: begun}
 	w.All = !w.slot.whole
 	w.slot.whole = false
 	st.writer = w
@@ -76,9 +80,7 @@ func (w *Writer) Write(m Meta, runs []arena.Run) error {
 	if err := w.checkMeta(&m, runs); err != nil {
 		return err
 	}
-	if err := w.store.protectNewest(w.stripe); err != nil {
-		return err
-	}
+	w.stage = failed // until it is known better
 	h := newHeader(&w.store.id, w.stripe, m, 0)
 	sum, n, err := w.slot.write(&h, runs)
 	w.store.count(func(st *Stats) { st.ImageBytes += uint64(n) })
@@ -124,6 +126,7 @@ func (w *Writer) Sync() error {
 	if err := w.check(walked, synced); err != nil {
 		return err
 	}
+	w.stage = failed // a second sync may succeed without anything on disk
 	if err := w.slot.sync(); err != nil {
 		return err
 	}
