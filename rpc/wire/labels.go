@@ -19,7 +19,7 @@ const (
 
 const metricName = "__name__"
 
-// metricNameWindow is metricName as window returns it. No other name of 8 bytes or fewer has it.
+// metricNameWindow is metricName as window returns it. No other name of 8 bytes has it.
 const metricNameWindow = 0x5f5f6e616d655f5f
 
 // nameMask keeps the first n bytes of a big-endian word.
@@ -45,52 +45,70 @@ func window(name []byte) uint64 {
 	return binary.BigEndian.Uint64(w[:])
 }
 
-// fastLabelSpan is how many bytes the fast path of canonicalKey may look at: a label whose lengths take a
-// byte each ends before it.
-const fastLabelSpan = 4 + 127 + 2
-
 // canonicalKey walks the label fields at the beginning of a TimeSeries, body[p:e]. If they are in canonical
 // form and within the limits it returns where they end: their bytes are the series' key.
-//
-// This is where most of a decoder's time goes. A label with short name and value costs two loads that the
-// next label waits for, and about twenty instructions that it does not wait for.
 func (d *Decoder) canonicalKey(body []byte, p, e int) (end int, ok bool) {
-	begin, count, named := p, 0, false
-	var prevLo, prevHi int // the name before
-	var prevWin uint64     // its window
+	run := labelRun{next: p, last: p}
 	short := d.limits.MaxNameLength >= 127 && d.limits.MaxValueLength >= 127
-	for p < e && body[p] == tagLabel {
-		count++
-		if short && len(body)-p >= fastLabelSpan {
-			x := (*[fastLabelSpan]byte)(body[p:])
-			head := binary.LittleEndian.Uint32(x[:])
-			size, n := int(head>>8&0x7f), int(head>>24&0x7f)
-			mid := uint32(x[4+n]) | uint32(x[5+n])<<8
-			v := int(mid >> 8 & 0x7f)
-			win := binary.BigEndian.Uint64(x[4:]) & nameMask[n]
-			if head&0x80ff80ff == tagName<<16|tagLabel && mid&0x80ff == tagValue && size == 4+n+v && n != 0 && v != 0 && win > prevWin {
-				named = named || win == metricNameWindow && n == len(metricName)
-				prevLo, prevHi, prevWin = p+4, p+4+n, win
-				p += 2 + size
-				continue
-			}
+	for {
+		if short {
+			run = run.short(body, e)
 		}
-		l, next, ok := canonicalLabel(body[:e], p)
-		name := l.name(body)
-		if !ok || len(name) > d.limits.MaxNameLength || len(l.value(body)) > d.limits.MaxValueLength || bytes.Compare(body[prevLo:prevHi], name) >= 0 {
+		if run.next >= e || body[run.next] != tagLabel {
+			break
+		}
+		l, next, ok := canonicalLabel(body[:e], run.next)
+		if !ok || len(l.name(body)) > d.limits.MaxNameLength || len(l.value(body)) > d.limits.MaxValueLength {
 			return 0, false
 		}
-		named = named || string(name) == metricName
-		prevLo, prevHi, prevWin = int(l.nameLo), int(l.nameHi), window(name)
-		p = next
+		if run.count > 0 {
+			last, _, _ := canonicalLabel(body[:e], run.last)
+			if bytes.Compare(last.name(body), l.name(body)) >= 0 {
+				return 0, false
+			}
+		}
+		run = labelRun{next: next, last: run.next, win: window(l.name(body)), count: run.count + 1}
 	}
-	if p > e || !named || count > d.limits.MaxLabelNames || p-begin > d.limits.MaxKeySize {
+	key := body[p:run.next]
+	if run.next > e || run.count > d.limits.MaxLabelNames || len(key) > d.limits.MaxKeySize {
 		return 0, false
 	}
-	if key := body[begin:p]; !ascii(key) && !validKey(key) {
-		return 0, false
+	return run.next, (ascii(key) || validKey(key)) && hasMetricName(key)
+}
+
+// labelRun is how far the labels of a series have been walked.
+type labelRun struct {
+	next  int    // where the next label begins
+	last  int    // where the one before it begins
+	win   uint64 // window of the name of that
+	count int
+}
+
+// shortLabelSpan is how many bytes short may look at: a label whose lengths take a byte each ends before it.
+const shortLabelSpan = 4 + 127 + 2
+
+// short walks labels whose lengths take a byte each, that are in canonical form, and whose order shows in the
+// first 8 bytes of their names: nearly all. It ends before the first other one, or beyond e.
+//
+// This is where most of a decoder's time goes. It is a function of its own to keep its values in registers.
+func (r labelRun) short(body []byte, e int) labelRun {
+	p, last, win, count := r.next, r.last, r.win, r.count
+	for p < e && len(body)-p >= shortLabelSpan {
+		x := (*[shortLabelSpan]byte)(body[p:])
+		head := binary.LittleEndian.Uint32(x[:])
+		n := int(head >> 24 & 0x7f)
+		mid := uint32(x[4+n]) | uint32(x[5+n])<<8
+		size := int(body[p+1]) // once more: the next label waits for this load only, not for x and head
+		v := int(mid >> 8 & 0x7f)
+		w := binary.BigEndian.Uint64(x[4:]) & nameMask[n]
+		if head&0x80ff80ff != tagName<<16|tagLabel || mid&0x80ff != tagValue || size != 4+n+v || n == 0 || v == 0 || w <= win {
+			break
+		}
+		last, win = p, w
+		p += 2 + size
+		count++
 	}
-	return p, true
+	return labelRun{p, last, win, count}
 }
 
 // label is where name and value of a label stand in the body.
@@ -132,19 +150,24 @@ func canonicalSpan(m []byte, p int, tag byte) (lo, hi int, ok bool) {
 // its strings are UTF-8.
 func ascii(key []byte) bool {
 	var bits uint64
-	for len(key) >= 32 {
-		bits |= binary.LittleEndian.Uint64(key) | binary.LittleEndian.Uint64(key[8:]) |
-			binary.LittleEndian.Uint64(key[16:]) | binary.LittleEndian.Uint64(key[24:])
-		key = key[32:]
-	}
-	for len(key) >= 8 {
-		bits |= binary.LittleEndian.Uint64(key)
-		key = key[8:]
-	}
-	for _, c := range key {
-		bits |= uint64(c)
+	if n := len(key); n >= 32 { // then the last 32 bytes can be looked at twice, and no rest is left over
+		bits = high(key[n-32:])
+		for ; len(key) > 32; key = key[32:] {
+			bits |= high(key)
+		}
+	} else {
+		for _, c := range key {
+			bits |= uint64(c)
+		}
 	}
 	return bits&0x8080808080808080 == 0
+}
+
+// high merges the first 32 bytes of b into 8, so that a bit is set if it is set in one of them.
+func high(b []byte) uint64 {
+	x := (*[32]byte)(b)
+	return binary.LittleEndian.Uint64(x[0:]) | binary.LittleEndian.Uint64(x[8:]) |
+		binary.LittleEndian.Uint64(x[16:]) | binary.LittleEndian.Uint64(x[24:])
 }
 
 // validKey reports whether all strings of a canonical key are UTF-8.
@@ -157,6 +180,22 @@ func validKey(key []byte) bool {
 		p = next
 	}
 	return true
+}
+
+// hasMetricName reports whether a canonical key has a label __name__. It is the first one, unless others
+// begin with a capital or a digit.
+func hasMetricName(key []byte) bool {
+	if len(key) >= 12 && key[1] < 0x80 && key[3] == byte(len(metricName)) && binary.BigEndian.Uint64(key[4:]) == metricNameWindow {
+		return true
+	}
+	for p := 0; p < len(key); {
+		l, next, _ := canonicalLabel(key, p)
+		if string(l.name(key)) == metricName {
+			return true
+		}
+		p = next
+	}
+	return false
 }
 
 // uvarintSize is the number of bytes of the minimal varint of n.

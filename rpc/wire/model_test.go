@@ -269,7 +269,7 @@ func requireLikePrometheus(t testing.TB, d *Decoder, o Options, v Version, body 
 		for _, c := range reused.Discards {
 			unread += c.Samples + c.Exemplars
 		}
-		require.NotZero(t, unread, "accepted what Prometheus does not: %v", modelErr)
+		require.NotZero(t, unread, "accepted what Prometheus does not: %v: %x", modelErr, body)
 		return
 	}
 	require.NoError(t, err)

@@ -79,8 +79,15 @@ func uvarint8(w uint64) (v uint64, n int) {
 	return w, last>>3 + 1
 }
 
-// tag reads a field's number and wire type.
+// tag reads a field's number and wire type at p, where there is a byte.
 func tag(m []byte, p int) (num int32, typ int, next int, f fault) {
+	if c := m[p]; c-8 < 0x78 && c&7 != wireGroupEnd {
+		return int32(c >> 3), int(c & 7), p + 1, faultNone
+	}
+	return longTag(m, p)
+}
+
+func longTag(m []byte, p int) (num int32, typ int, next int, f fault) {
 	v, next, f := uvarint(m, p)
 	if f != faultNone {
 		return 0, 0, next, f
@@ -98,6 +105,21 @@ func tag(m []byte, p int) (num int32, typ int, next int, f fault) {
 // span reads a length at p and returns the range that it covers. The length is compared with what is there,
 // never added to a position before that, so no length overflows.
 func span(m []byte, p int) (lo, hi int, f fault) {
+	if p+2 < len(m) && m[p+1] < 0x80 {
+		n := int(m[p])
+		lo = p + 1
+		if n >= 0x80 {
+			n += int(m[lo])<<7 - 0x80
+			lo++
+		}
+		if n <= len(m)-lo {
+			return lo, lo + n, faultNone
+		}
+	}
+	return longSpan(m, p)
+}
+
+func longSpan(m []byte, p int) (lo, hi int, f fault) {
 	n, lo, f := uvarint(m, p)
 	if f != faultNone {
 		return 0, 0, f
