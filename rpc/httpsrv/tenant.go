@@ -1,26 +1,12 @@
 package httpsrv
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 
-	"github.com/grafana/dskit/tenant"
 	"github.com/grafana/dskit/user"
-)
 
-// ValidTenant says whether id can name a tenant. An id becomes the name of a directory and of objects in a bucket:
-// letters, digits and ! - _ . * ' ( ), at most 150 bytes, no name that means something else there. Directories of
-// our own begin with @, which no tenant can.
-func ValidTenant(id string) error {
-	switch id {
-	case "":
-		return errors.New("tenant ID is empty")
-	case "__markers__", "user-index.json.gz":
-		return fmt.Errorf("tenant ID %q is reserved", id)
-	}
-	return tenant.ValidTenantID(id)
-}
+	"github.com/rekindledb/rekindle/engine"
+)
 
 // Tenancy decides whose a request is.
 type Tenancy struct {
@@ -39,7 +25,7 @@ func (t Tenancy) of(r *http.Request) (string, *refusal) {
 		}
 		return t.Default, nil
 	}
-	if err := ValidTenant(id); err != nil {
+	if err := engine.ValidTenant(id); err != nil {
 		return "", &refusal{code: http.StatusBadRequest, text: err.Error()}
 	}
 	return id, nil
