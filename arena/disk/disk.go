@@ -9,6 +9,8 @@
 //     needs both: its contents and the directory that names it.
 //   - After Sync returned an error, what was written since the last good Sync must be written again to
 //     another file. The kernel may have dropped the dirty pages and call the next Sync good.
+//   - What an earlier process wrote may be there to read and still not be durable, contents and names alike,
+//     if it was killed before it synced. A process that builds on such things syncs them first.
 package disk
 
 import (
@@ -35,17 +37,19 @@ type FS interface {
 	// ReadDir returns the entries sorted by name.
 	ReadDir(name string) ([]fs.DirEntry, error)
 	Stat(name string) (fs.FileInfo, error)
-	// SyncDir makes the names in a directory durable: files created, linked, renamed or removed in it.
+	// SyncDir makes the names in a directory durable: files created, linked, renamed or removed in it. It does
+	// not do so for the directory's own name; see MkdirAllSync.
 	SyncDir(name string) error
 	// Lock takes an exclusive lock on a file, which is created if it is missing. ErrLocked if another
-	// process (or another Lock in this one) holds it. The lock ends with Close or with the process.
+	// process (or another Lock in this one) holds it. The lock ends with Close or with the process; the file
+	// stays, since removing it would let two processes lock two files of one name.
 	Lock(name string) (io.Closer, error)
 	// Free returns the bytes that an unprivileged process can still write to the file system of name.
 	Free(name string) (uint64, error)
 }
 
 // File is an open file. Methods are safe for concurrent use as far as the kernel makes them so:
-// reads and writes of disjoint ranges.
+// reads and writes of disjoint ranges. WriteAt that wrote less than all returns an error.
 type File interface {
 	io.ReaderAt
 	io.WriterAt
@@ -56,16 +60,20 @@ type File interface {
 	// Sync makes the contents written so far durable (fdatasync: metadata only as far as needed to read them).
 	Sync() error
 	// Allocate makes sure that [0, size) has blocks, so that neither WriteAt nor a store through a
-	// mapping can find the disk full. The file grows to size if it is shorter; new bytes read as zero.
+	// mapping can find the disk full. The file grows to size if it is shorter; new bytes read as zero. IsFull
+	// tells whether the error is that there is no room; the size is as before then. Nobody may write to the
+	// file meanwhile. File systems that copy on write (btrfs, ZFS) and thin volumes can run full all the same.
 	Allocate(size int64) error
-	// Map maps [0, size) of the file, which must be at least that long.
+	// Map maps [0, size) of the file, which must be at least that long and stay so. Writing needs a file from
+	// Create or OpenRW. The mapping outlives Close of the file.
 	Map(size int64, writable bool) (Mapping, error)
 }
 
-// Mapping is a mapped file. Bytes are valid until Unmap; nothing may keep a slice of them longer.
+// Mapping is a mapped file, beginning at the address of a page. Bytes are valid until Unmap; nothing may keep a
+// slice of them longer. A store into a mapping that is not writable ends the process.
 type Mapping interface {
 	Bytes() []byte
-	// SyncRange makes a range written through the mapping durable.
+	// SyncRange makes a range written through the mapping durable. The file must still be open.
 	SyncRange(off, size int64) error
 	Unmap() error
 }

@@ -77,9 +77,17 @@ func (f *Faults) open(kind Kind, name string, open func(string) (disk.File, erro
 	return &file{inner, f}, nil
 }
 
-func (f *Faults) Open(name string) (disk.File, error)   { return f.open(Open, name, f.inner.Open) }
-func (f *Faults) Create(name string) (disk.File, error) { return f.open(Create, name, f.inner.Create) }
-func (f *Faults) OpenRW(name string) (disk.File, error) { return f.open(OpenRW, name, f.inner.OpenRW) }
+func (f *Faults) Open(name string) (disk.File, error) {
+	return f.open(Open, name, f.inner.Open)
+}
+
+func (f *Faults) Create(name string) (disk.File, error) {
+	return f.open(Create, name, f.inner.Create)
+}
+
+func (f *Faults) OpenRW(name string) (disk.File, error) {
+	return f.open(OpenRW, name, f.inner.OpenRW)
+}
 
 func (f *Faults) MkdirAll(name string, perm fs.FileMode) error {
 	a := f.begin(Op{Kind: MkdirAll, Name: name})

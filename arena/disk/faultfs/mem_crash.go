@@ -89,7 +89,8 @@ func (m *Mem) Kill() *Mem {
 		reach(c.dir)
 		reach(c.node)
 		reach(c.fromDir)
-		c.dir, c.node, c.fromDir = copies[c.dir], copies[c.node], copies[c.fromDir]
+		reach(c.replaced)
+		c.dir, c.node, c.fromDir, c.replaced = copies[c.dir], copies[c.node], copies[c.fromDir], copies[c.replaced]
 		after.changes = append(after.changes, c)
 	}
 	translate := func(names map[string]*node) map[string]*node {
@@ -142,10 +143,12 @@ func (c *contents) dataAfterCrash(rng *rand.Rand) []byte {
 	for i := range blocksOf(int64(len(out))) {
 		old, now := block(c.kept, i), block(c.data, i)
 		switch {
+		case i >= int64(len(c.blocks)): // the cut is undone
+			copy(block(out, i), old)
 		case same(old, now), rng.Float64() < share:
 			copy(block(out, i), now)
 		case i*blockSize >= c.low && rng.IntN(2) == 0:
-			// Cut off since the last Sync, so the disk may have dropped the old block and not have the new one.
+			// Cut off and grown again: the disk may have dropped the old block and not have the new one.
 		default:
 			copy(block(out, i), old)
 		}

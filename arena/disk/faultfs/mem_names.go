@@ -36,6 +36,7 @@ type change struct {
 
 	fromDir  *node
 	fromName string
+	replaced *node // had the name before, or nil
 }
 
 // makes tells whether the change gives node a name that is not the one it has already.
@@ -54,7 +55,7 @@ func (c *change) apply(view func(dir *node) map[string]*node) bool {
 		return true
 	case c.fromDir != nil:
 		from := view(c.fromDir)
-		if from[c.fromName] != c.node {
+		if from[c.fromName] != c.node || !c.mayReplace(names[c.name]) {
 			return false
 		}
 		delete(from, c.fromName)
@@ -65,17 +66,23 @@ func (c *change) apply(view func(dir *node) map[string]*node) bool {
 	return true
 }
 
+// mayReplace tells whether a rename may take the name of n. If an earlier change was lost, n is not the file that
+// the program replaced. It must not vanish then if the program still has it, under another name.
+func (c *change) mayReplace(n *node) bool {
+	return n == nil || n == c.replaced || n.names == nil && n.links == 0
+}
+
 // change makes a change as programs see it and remembers that it is not durable.
 func (m *Mem) change(c change) {
-	replaced := c.dir.names[c.name]
+	c.replaced = c.dir.names[c.name]
 	c.apply(func(dir *node) map[string]*node { return dir.names })
 	m.changes = append(m.changes, c)
 	if c.makes() {
 		c.node.links++
 	}
-	if replaced != nil {
-		replaced.links--
-		m.release(replaced)
+	if c.replaced != nil {
+		c.replaced.links--
+		m.release(c.replaced)
 	}
 	c.dir.modified = time.Now()
 }

@@ -162,11 +162,11 @@ func (r *Rule) check() {
 	}
 }
 
-// Every yields copies of r that act once each, on the first operation, the second, the third and so on, with the
-// number of the operation. It ends after the first run of the loop in which the operation never came. So a
-// scenario is put through every fault of a kind:
+// Every yields copies of r of which the first begins to act with the first operation that r would act on, the next
+// with the second, and so on, and the number of that operation. It ends after the first run of the loop in which
+// it never came. So a scenario is put through every fault of a kind, alone (Times: 1) or for good (Times: 0):
 //
-//	for n, fault := range faultfs.Every(&faultfs.Rule{Kinds: faultfs.Mutations, Err: unix.EIO}) {
+//	for n, fault := range faultfs.Every(&faultfs.Rule{Kinds: faultfs.Mutations, Times: 1, Err: unix.EIO}) {
 //		fsys := faultfs.Inject(faultfs.NewMem(), fault)
 //		…
 //	}
@@ -174,8 +174,9 @@ func Every(r *Rule) iter.Seq2[int, *Rule] {
 	return func(yield func(int, *Rule) bool) {
 		for n := 0; ; n++ {
 			one := &Rule{
-				Kinds: r.Kinds, Path: r.Path, Skip: r.Skip + n, Times: 1,
-				Err: r.Err, Tear: r.Tear, Late: r.Late, Delay: r.Delay, Before: r.Before, After: r.After,
+				Kinds: r.Kinds, Path: r.Path, Skip: r.Skip + n, Times: r.Times,
+				Err: r.Err, Tear: r.Tear, Late: r.Late,
+				Delay: r.Delay, Before: r.Before, After: r.After,
 			}
 			if !yield(n, one) || one.Fired() == 0 {
 				return

@@ -59,12 +59,6 @@ func contains(t *testing.T, fsys disk.FS, name, want string) {
 	require.Equal(t, want, string(got), name)
 }
 
-func missing(t *testing.T, fsys disk.FS, name string) {
-	t.Helper()
-	_, err := fsys.Stat(name)
-	require.ErrorIs(t, err, fs.ErrNotExist, name)
-}
-
 // testContents: reads, writes and sizes, at the ends and across holes.
 func testContents(t *testing.T, fsys disk.FS, dir string) {
 	name := filepath.Join(dir, "f")
