@@ -19,3 +19,10 @@ func (c *Config) imagesPath() string { return filepath.Join(c.Dir, imagesDir) }
 func (c *Config) slotPath(stripe int, slot SlotID) string {
 	return filepath.Join(c.Dir, imagesDir, fmt.Sprintf("%02d.%c", stripe, 'a'+rune(slot)))
 }
+
+// Exists reports whether cfg.Dir is the directory of a tenant: it has a catalogue.
+func Exists(cfg Config) bool {
+	cfg = cfg.withDefaults()
+	_, err := cfg.FS.Stat(cfg.cataloguePath())
+	return err == nil
+}

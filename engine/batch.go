@@ -80,5 +80,3 @@ func (b *Batch) Reset() {
 	b.Discards = b.Discards[:0]
 	b.Scratch = b.Scratch[:0]
 }
-
-type appendWork struct{}

@@ -60,3 +60,9 @@ func FinishTo(dst, b []byte, s *State) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, s.N)
 	return append(dst, b[headerBytes:s.Size()]...)
 }
+
+// Valid reports whether s can be the state of a chunk in a buffer of size bytes: what Append relies on.
+func (s *State) Valid(size int) bool {
+	return s.Bits >= headerBytes*8 && int(s.Bits) <= size*8 &&
+		(s.Lead == noWindow || int(s.Lead)+int(s.Trail) < 64)
+}

@@ -1,0 +1,293 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/rekindledb/rekindle/arena/disk"
+	"github.com/rekindledb/rekindle/ckpt"
+	"github.com/rekindledb/rekindle/walio"
+)
+
+// Engine holds the tenants of one data directory.
+type Engine struct {
+	cfg      Config
+	dir      *directory
+	matchers *matchCache
+	progress progress
+	limiter  *rate.Limiter // of the writing of images; nil = no limit
+
+	// appending is held for reading by every append, and for writing by Close.
+	appending sync.RWMutex
+	closed    bool
+	ready     atomic.Bool
+
+	mu struct {
+		sync.RWMutex
+		tenants map[string]*Tenant
+	}
+}
+
+// Open locks the data directory and checks whose it is. It reads no data yet: Recover does.
+//
+// A *LockedError says that another process holds the directory, ErrWrongDirectory that it belongs to another
+// instance.
+func Open(cfg Config) (*Engine, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	e := &Engine{cfg: cfg}
+	e.mu.tenants = map[string]*Tenant{}
+	if cfg.CheckpointRate > 0 {
+		e.limiter = rate.NewLimiter(rate.Limit(cfg.CheckpointRate), imageBurst)
+	}
+	var err error
+	if e.matchers, err = newMatchCache(cfg.MatchCacheBytes); err != nil {
+		return nil, fmt.Errorf("engine: make the matcher cache: %w", err)
+	}
+	if e.dir, err = openDirectory(&e.cfg); err != nil {
+		e.matchers.close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// Instance is the id that the data directory belongs to.
+func (e *Engine) Instance() string { return e.dir.instance }
+
+// Recover reads back what the directory holds; pushes are accepted and queries answered when it returns
+// nil. If ctx ends it returns at once; nothing is harmed, and the next start begins again.
+func (e *Engine) Recover(ctx context.Context) error {
+	err := e.recover(ctx)
+	if err == nil {
+		e.ready.Store(true)
+	}
+	e.progress.end(err)
+	return err
+}
+
+func (e *Engine) recover(ctx context.Context) error {
+	if !e.cfg.WAL {
+		e.cfg.Logger.Warn("the log is off: data is in memory only and is gone when this process ends (-ingester.wal-enabled)")
+	}
+	ids, err := e.tenantDirs()
+	if err != nil {
+		return err
+	}
+	if !e.cfg.Recover {
+		return e.setAside(ids, "recovery is off (-ingester.recover-from-wal)")
+	}
+	for _, id := range ids {
+		e.progress.tenant(id)
+		if err := e.recoverTenant(ctx, id); err != nil {
+			return fmt.Errorf("engine: recover tenant %q from %s: %w", id, filepath.Join(e.cfg.Dir, id), err)
+		}
+	}
+	if !e.cfg.WAL {
+		return e.setAside(ids, "the log is off; what it held is in memory now")
+	}
+	return nil
+}
+
+// rateLimit holds the writing of images to the configured rate. Every tenant's images count.
+func (e *Engine) rateLimit() func(int) {
+	if e.limiter == nil {
+		return nil
+	}
+	return func(n int) { _ = e.limiter.WaitN(context.Background(), n) }
+}
+
+// tenantDirs lists the folders that hold a tenant. Others (lost+found, and ours) are passed over.
+func (e *Engine) tenantDirs() ([]string, error) {
+	entries, err := e.cfg.FS.ReadDir(e.cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("engine: list the data directory: %w", err)
+	}
+	var ids []string
+	for _, d := range entries {
+		if !d.IsDir() || ValidTenant(d.Name()) != nil {
+			continue
+		}
+		if ckpt.Exists(e.ckptConfig(d.Name())) {
+			ids = append(ids, d.Name())
+		}
+	}
+	return ids, nil
+}
+
+// setAside moves tenants' folders to a folder of this moment. Nothing is deleted.
+func (e *Engine) setAside(ids []string, why string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	to := filepath.Join(e.cfg.Dir, asideDir, e.cfg.Now().UTC().Format("20060102T150405.000Z"))
+	if err := disk.MkdirAllSync(e.cfg.FS, to, 0o755); err != nil {
+		return fmt.Errorf("engine: make %s to set existing data aside: %w", to, err)
+	}
+	for _, id := range ids {
+		if err := e.cfg.FS.Rename(filepath.Join(e.cfg.Dir, id), filepath.Join(to, id)); err != nil {
+			return fmt.Errorf("engine: set tenant %q aside in %s: %w", id, to, err)
+		}
+	}
+	e.cfg.Logger.Warn("existing data was set aside: "+why, "tenants", len(ids), "to", to)
+	return errors.Join(e.cfg.FS.SyncDir(to), e.cfg.FS.SyncDir(e.cfg.Dir))
+}
+
+func (e *Engine) ckptConfig(tenant string) ckpt.Config {
+	return ckpt.Config{FS: e.cfg.FS, Dir: filepath.Join(e.cfg.Dir, tenant), Logger: e.cfg.Logger, RateLimit: e.rateLimit()}
+}
+
+func (e *Engine) recoverTenant(ctx context.Context, id string) error {
+	store, err := ckpt.Open(e.ckptConfig(id), id)
+	if err != nil {
+		return err
+	}
+	identity := store.Catalogue().Identity
+	if identity.HashID != hashID || identity.RefLayout != refLayout {
+		return errors.Join(store.Close(), fmt.Errorf("%w: hash %d and reference layout %d are unknown to this version", ErrWrongDirectory, identity.HashID, identity.RefLayout))
+	}
+	t := newTenant(e, id, identity)
+	begun := time.Now()
+	if err := t.recover(ctx, store, &e.progress); err != nil {
+		if t.store == nil {
+			err = errors.Join(err, store.Close())
+		}
+		return errors.Join(err, t.close())
+	}
+	r := &t.recovered
+	e.cfg.Logger.Info("recovered", "tenant", id, "seconds", time.Since(begun).Seconds(),
+		"image_seconds", r.Images.Seconds(), "image_bytes", r.ImageBytes,
+		"replay_seconds", r.Replay.Seconds(), "log_bytes", r.LogBytes, "samples", r.Samples, "series", r.Series, "losses", r.Losses)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.mu.tenants[id] = t
+	return nil
+}
+
+// Append stores a batch of a tenant, which is made if it is new. It returns when everything that the answer
+// says is stored is as durable as the log's class promises.
+//
+// A *SampleError says that some samples were refused for good and all others stored. ErrUnavailable says
+// that the sender should try again, ErrBadTenant that the id cannot be used.
+func (e *Engine) Append(ctx context.Context, tenant string, b *Batch) (AppendResult, error) {
+	e.appending.RLock()
+	defer e.appending.RUnlock()
+	if e.closed || !e.ready.Load() {
+		return AppendResult{}, unavailable("%s", e.progress.get())
+	}
+	t := e.Tenant(tenant)
+	if t == nil {
+		var err error
+		if t, err = e.create(tenant); err != nil {
+			return AppendResult{}, err
+		}
+	}
+	return t.append(ctx, b)
+}
+
+// Tenant returns a tenant, nil if it is not known.
+func (e *Engine) Tenant(id string) *Tenant {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.mu.tenants[id]
+}
+
+// Tenants returns all tenants, ordered by id.
+func (e *Engine) Tenants() []*Tenant {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	out := make([]*Tenant, 0, len(e.mu.tenants))
+	for _, t := range e.mu.tenants {
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b *Tenant) int {
+		if a.id < b.id {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// create makes a tenant: its folder and catalogue are durable before its first sample is accepted.
+func (e *Engine) create(id string) (*Tenant, error) {
+	if err := ValidTenant(id); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if t := e.mu.tenants[id]; t != nil {
+		return t, nil
+	}
+	identity := ckpt.Identity{
+		Tenant: id, Generation: rand.Uint64() | 1, Stripes: uint32(e.cfg.Stripes), HashID: hashID, RefLayout: refLayout,
+	}
+	t := newTenant(e, id, identity)
+	if err := t.init(); err != nil {
+		return nil, unavailable("create tenant %s: %w", id, err)
+	}
+	e.mu.tenants[id] = t
+	return t, nil
+}
+
+// init makes a new tenant's files.
+func (t *Tenant) init() error {
+	cfg := &t.e.cfg
+	if err := disk.MkdirAllSync(cfg.FS, t.chunksPath(), 0o755); err != nil {
+		return err
+	}
+	if !cfg.WAL {
+		return t.start(nil, 1, nil)
+	}
+	// A folder that an interrupted creation left has no catalogue, and nothing was acknowledged in it.
+	store, err := ckpt.Create(t.e.ckptConfig(t.id), t.identity)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("its folder %s holds data that was not recovered: %w", t.dir, err)
+	} else if err != nil {
+		return err
+	}
+	res, err := walio.Recover(context.Background(), walio.RecoverOptions{
+		FS: cfg.FS, Dir: filepath.Join(t.dir, walDir), Identity: t.walIdentity(), Epoch: 1, Logger: cfg.Logger,
+	}, &replayer{t: t})
+	if err == nil {
+		err = t.start(store, 1, &res)
+	}
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	return nil
+}
+
+// Progress says how far the start is.
+func (e *Engine) Progress() Progress { return e.progress.get() }
+
+// Close stops accepting, syncs the logs and writes the images of a clean stop. Nothing acknowledged is lost
+// if it fails or is interrupted: the log has it.
+func (e *Engine) Close() error {
+	e.appending.Lock()
+	if e.closed {
+		e.appending.Unlock()
+		return nil
+	}
+	e.closed = true
+	e.appending.Unlock()
+	var errs []error
+	for _, t := range e.Tenants() {
+		if err := t.close(); err != nil {
+			errs = append(errs, fmt.Errorf("engine: stop tenant %q: %w", t.id, err))
+		}
+	}
+	e.matchers.close()
+	return errors.Join(append(errs, e.dir.close())...)
+}

@@ -1,0 +1,194 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/rekindledb/rekindle/arena"
+	"github.com/rekindledb/rekindle/arena/disk"
+	"github.com/rekindledb/rekindle/ckpt"
+	"github.com/rekindledb/rekindle/walio"
+)
+
+// RecoverStats says what a tenant's recovery found and how long it took.
+type RecoverStats struct {
+	Images                       time.Duration
+	Replay                       time.Duration
+	ImageBytes, LogBytes         int64
+	Series, Samples              uint64 // replayed from the log
+	Losses                       int    // entries added to the loss ledger
+	Unknown, Misplaced, Stale    int64
+	ImagesFailed, ImagesUnusable int
+}
+
+// recover brings a tenant back: images, then the log behind them. Nothing on disk is changed but torn ends
+// and damage that the log's rules say to repair, so that it can end at any moment and begin again.
+func (t *Tenant) recover(ctx context.Context, store *ckpt.Store, p *progress) error {
+	cat := store.Catalogue()
+	t.floor.Store(cat.Floor)
+	began := time.Now()
+	from, segment, err := t.loadImages(ctx, store, p)
+	if err != nil {
+		return err
+	}
+	t.recovered.Images = time.Since(began)
+	t.e.cfg.crash("recover-images")
+
+	began = time.Now()
+	r := &replayer{t: t}
+	p.phase("log", 0)
+	res, err := walio.Recover(ctx, walio.RecoverOptions{
+		FS: t.e.cfg.FS, Dir: filepath.Join(t.dir, walDir), Identity: t.walIdentity(), Epoch: cat.Epoch + 1,
+		From: from, SyncedThrough: cat.SyncedThrough, MinCommit: maxOf(from, cat.SyncedThrough),
+		MinSegment: int(max(segment, cat.NextSegment)),
+		AsideDir:   filepath.Join(t.e.cfg.Dir, asideDir, t.id), Ledger: filepath.Join(t.dir, ledgerFile),
+		Progress: func(w walio.Progress) { p.set(w.Done, w.Total) },
+		Logger:   t.e.cfg.Logger,
+	}, r)
+	if err != nil {
+		return err
+	}
+	t.e.cfg.crash("recover-log")
+	t.recovered.Replay = time.Since(began)
+	t.recovered.LogBytes, t.recovered.Losses = res.Bytes, len(res.Losses)
+	t.recovered.Series, t.recovered.Samples = uint64(r.series.Load()), uint64(r.samples.Load())
+	t.recovered.Unknown, t.recovered.Misplaced, t.recovered.Stale = r.unknown.Load(), r.misplaced.Load(), r.stale.Load()
+	if err := t.finishStripes(&res); err != nil {
+		return err
+	}
+	if err := disk.MkdirAllSync(t.e.cfg.FS, t.chunksPath(), 0o755); err != nil {
+		return err
+	}
+	return t.start(store, cat.Epoch+1, &res)
+}
+
+// loadImages reads every stripe's newest sound image. It returns the commits that they hold, and the newest
+// log segment that they know.
+func (t *Tenant) loadImages(ctx context.Context, store *ckpt.Store, p *progress) (from []uint64, segment uint64, err error) {
+	from = make([]uint64, len(t.stripes))
+	segments := make([]uint64, len(t.stripes))
+	var bytes atomic.Int64
+	p.phase("images", int64(len(t.stripes)))
+	err = t.eachStripe(ctx, func(i int, s *stripe) error {
+		l, err := store.Load(i, func(im *ckpt.Image) error {
+			segments[i] = im.Meta.Segment
+			bytes.Add(int64(im.Size()))
+			return t.adopt(s, im)
+		})
+		if err != nil {
+			return fmt.Errorf("tenant %s: stripe %d: %w", t.id, i, err)
+		}
+		for _, f := range l.Failed {
+			if errors.Is(f, ckpt.ErrUnfinished) {
+				t.e.cfg.Logger.Info("an image was being written when the process stopped; the one before it is used", "tenant", t.id, "stripe", i, "err", f)
+				continue
+			}
+			t.e.cfg.Logger.Error("an image is damaged; the one before it and the log are used", "tenant", t.id, "stripe", i, "err", f)
+		}
+		if l.Found {
+			from[i] = l.Entry.Commit
+		}
+		p.add(1)
+		return nil
+	})
+	t.recovered.ImageBytes = bytes.Load()
+	for _, n := range segments {
+		segment = max(segment, n+1)
+	}
+	return from, segment, err
+}
+
+// adopt makes an image the stripe, if it is sound.
+func (t *Tenant) adopt(s *stripe, im *ckpt.Image) error {
+	if im.Meta.Layout > arenaLayout {
+		return fmt.Errorf("image layout %d was written by a newer version; this one knows %d: start that version, or recover from the log alone by moving %s away",
+			im.Meta.Layout, arenaLayout, filepath.Join(t.dir, "images"))
+	}
+	a, err := arena.Load(s.reserve, im.Size(), im.ReadTo)
+	if err != nil {
+		return err
+	}
+	s.attach(a)
+	if err := s.walk(); err != nil {
+		s.a, s.root, s.pend = nil, nil, nil
+		return errors.Join(err, a.Release())
+	}
+	lengths := map[uint32]int64{}
+	for _, c := range im.Meta.Chunks {
+		lengths[uint32(c.ID)] = c.Length
+	}
+	if err := s.chunks.adopt(filepath.Join(t.dir, chunksDir), lengths); err != nil {
+		// The image is right, its chunks are not: what they hold cannot be read, everything else can.
+		t.e.cfg.Logger.Error("closed chunks are missing; queries that need them fail", "tenant", t.id, "stripe", s.id, "err", err)
+	}
+	return nil
+}
+
+// finishStripes makes what must hold before the first append: no index or file id is used a second time.
+func (t *Tenant) finishStripes(res *walio.Result) error {
+	files, err := t.chunkFiles()
+	if err != nil {
+		return err
+	}
+	for i := range t.stripes {
+		s := &t.stripes[i]
+		if s.a == nil && (res.MaxIndex[i] > 0 || files[i].greatest > 0) {
+			if err := s.open(); err != nil {
+				return err
+			}
+		}
+		if s.a == nil {
+			continue
+		}
+		s.root.next = max(s.root.next, uint32(res.MaxIndex[i])+1)
+		s.root.nextFile = max(s.root.nextFile, files[i].greatest+1)
+		s.chunks.orphans = files[i].unnamed
+		if s.tail.Load() > 0 {
+			s.root.drained = res.Position.Commit
+		}
+		s.a.TouchRoot()
+		raiseTo(&t.maxT, s.root.maxT)
+	}
+	return nil
+}
+
+// stripeFiles is what lies in the chunk directory of a stripe.
+type stripeFiles struct {
+	greatest uint32
+	unnamed  []string // files that the image does not know
+}
+
+func (t *Tenant) chunkFiles() ([]stripeFiles, error) {
+	out := make([]stripeFiles, len(t.stripes))
+	dir := filepath.Join(t.dir, chunksDir)
+	entries, err := t.e.cfg.FS.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("engine: list chunk files: %w", err)
+	}
+	for _, e := range entries {
+		i, id, ok := parseChunkFileName(e.Name())
+		if !ok || i >= len(out) {
+			continue
+		}
+		out[i].greatest = max(out[i].greatest, id)
+		if _, named := t.stripes[i].chunks.files.m[id]; !named {
+			out[i].unnamed = append(out[i].unnamed, filepath.Join(dir, e.Name()))
+		}
+	}
+	return out, nil
+}
+
+func (t *Tenant) walIdentity() walio.Identity {
+	return walio.Identity{Tenant: t.id, Generation: t.identity.Generation, Stripes: t.identity.Stripes, HashID: hashID, RefLayout: refLayout}
+}
+
+func maxOf(v []uint64, m uint64) uint64 {
+	for _, x := range v {
+		m = max(m, x)
+	}
+	return m
+}

@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/rekindledb/rekindle/walio"
+)
+
+// replayer applies the log's tail to the stripes. It judges nothing: what is in the log was accepted once,
+// and is applied to each stripe exactly from the commit behind its image.
+type replayer struct {
+	t *Tenant
+
+	series, samples atomic.Int64
+	// Entries that contradict what is there. After damage that is reported elsewhere; otherwise a fault here.
+	unknown, misplaced, stale atomic.Int64
+}
+
+// applyStep is how many samples have their chunk memory set aside at a time.
+const applyStep = 4096
+
+// Apply implements walio.Handler.
+func (p *replayer) Apply(stripe int, w *walio.StripeWindow) error {
+	s := &p.t.stripes[stripe]
+	if err := p.apply(s, w); err != nil {
+		return fmt.Errorf("engine: replay stripe %d of tenant %s: %w", stripe, p.t.id, err)
+	}
+	// A disk without room is no reason to fail here: what cannot be written stays in memory.
+	if s.chunks.buffered.Load() > 1<<20 {
+		_ = s.chunks.flush(&s.mu)
+	}
+	return nil
+}
+
+func (p *replayer) apply(s *stripe, w *walio.StripeWindow) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.a == nil {
+		if err := s.open(); err != nil {
+			return err
+		}
+	}
+	defer s.guard()
+	s.begin()
+	defer s.end()
+	for i := range w.Runs {
+		r := &w.Runs[i]
+		var err error
+		switch r.Kind {
+		case walio.RunSeries:
+			err = p.define(s, w.Series[r.Lo:r.Hi])
+		case walio.RunSamples:
+			err = p.put(s, w.Samples[r.Lo:r.Hi])
+		default:
+			err = fmt.Errorf("a record of type %d, which this version does not know", r.Record[0])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *replayer) define(s *stripe, defs []walio.SeriesDef) error {
+	for i := range defs {
+		index, hash := uint32(defs[i].Ref>>s.log), xxhash.Sum64(defs[i].Key)
+		switch {
+		case s.root.index.Get(s.a, index) != 0:
+			continue // in the checkpoint as well as in the log
+		case hash&(1<<s.log-1) != uint64(s.id) || index == 0 || !validKey(defs[i].Key) || s.find(defs[i].Key, hash) != 0:
+			p.misplaced.Add(1)
+			continue
+		}
+		if _, err := s.create(defs[i].Key, hash, index); err != nil {
+			return err
+		}
+		p.series.Add(1)
+	}
+	return nil
+}
+
+func (p *replayer) put(s *stripe, samples []walio.RefSample) error {
+	floor := p.t.floor.Load()
+	stored := 0
+	for len(samples) > 0 {
+		n := min(applyStep, len(samples))
+		if err := s.a.Ensure(chunkRoom(n)); err != nil {
+			return err
+		}
+		for i := range samples[:n] {
+			x := &samples[i]
+			r := s.root.index.Get(s.a, x.Index)
+			if r == 0 {
+				p.unknown.Add(1)
+				continue
+			}
+			rec := s.record(x.Index)
+			switch {
+			case x.T <= rec.state.T:
+				p.stale.Add(1)
+			case x.T >= floor:
+				s.put(rec, x.T, x.V)
+				rec.lastSeen = uint32(x.T / 1000)
+				stored++
+			}
+		}
+		samples = samples[n:]
+	}
+	p.samples.Add(int64(stored))
+	s.tail.Add(int64(stored))
+	return nil
+}

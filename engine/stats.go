@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/rekindledb/rekindle/arena"
+	"github.com/rekindledb/rekindle/ckpt"
+	"github.com/rekindledb/rekindle/walio"
+)
+
+// Stats is a tenant's numbers now, and its totals since the process started.
+type Stats struct {
+	Series, Pairs, Names uint64
+	MinTime, MaxTime     int64 // ms; MinTime > MaxTime if there are no samples
+
+	Requests                    int64
+	Stored, Duplicates, Created int64
+	Rejected                    [NumReasons]int64
+
+	// Memory outside the Go heap, by purpose (arena.Purpose), in bytes.
+	Memory [arena.NumPurposes]uint64
+	// ChunkBuffers is closed chunks that wait for their files, in bytes; on the Go heap.
+	ChunkBuffers int64
+	// PendingBytes wait for the log.
+	PendingBytes int64
+	MetadataKeys int
+
+	// Tail is the entries that a restart would have to replay now. RestartForecast is what that would take.
+	Tail            int64
+	RestartForecast time.Duration
+
+	Log     walio.Stats
+	Images  ImageStats
+	Store   ckpt.Stats
+	Recover RecoverStats
+}
+
+// Stats fills st.
+func (t *Tenant) Stats(st *Stats) {
+	*st = Stats{MinTime: 1, Recover: t.recovered}
+	st.MinTime, st.MaxTime = t.timeRange()
+	for i := range t.stripes {
+		s := &t.stripes[i]
+		s.mu.Lock()
+		if s.a != nil {
+			st.Series += uint64(s.root.live)
+			st.Pairs += uint64(s.root.pairs.Len)
+			st.Names += uint64(s.root.names.Len)
+			for p := range st.Memory {
+				st.Memory[p] += s.a.Used(arena.Purpose(p))
+			}
+		}
+		s.mu.Unlock()
+		st.Tail += s.tail.Load()
+	}
+	c := &t.counts
+	st.Requests, st.Stored, st.Duplicates, st.Created = c.requests.Load(), c.stored.Load(), c.duplicates.Load(), c.created.Load()
+	for r := range st.Rejected {
+		st.Rejected[r] = c.rejected[r].Load()
+	}
+	st.ChunkBuffers = t.bufferedChunks()
+	st.PendingBytes = max(t.pending.Load(), 0) * entrySize
+	st.MetadataKeys = t.metadata.len()
+	if t.wal != nil {
+		t.wal.Stats(&st.Log)
+		st.RestartForecast = time.Duration(float64(st.Tail) / replayRate * float64(time.Second))
+	}
+	if t.images != nil {
+		t.images.mu.Lock()
+		st.Images = t.images.mu.stats
+		t.images.mu.Unlock()
+		t.store.Stats(&st.Store)
+	}
+}

@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"unsafe"
+
+	"github.com/rekindledb/rekindle/arena"
+	"github.com/rekindledb/rekindle/engine/xor"
+)
+
+// bounds are the limits that one request is judged by, fixed when it arrives.
+type bounds struct {
+	minT, maxT int64  // inclusive
+	now        uint32 // wall clock, seconds
+}
+
+// outcome is what became of a request's samples.
+type outcome struct {
+	stored, duplicates int
+	newSeries          int
+	rejected           [NumReasons]int
+	minT, maxT         int64 // of what was stored
+
+	// The first refusal, by position in the request.
+	firstSeries, firstSample int
+	first                    Reason
+	existing                 uint64 // the value that stood there, for ReasonNewValue
+}
+
+func (o *outcome) reject(series, sample int, r Reason, existing uint64) {
+	o.rejected[r]++
+	if o.first == ReasonNone || sample < o.firstSample {
+		o.firstSeries, o.firstSample, o.first, o.existing = series, sample, r, existing
+	}
+}
+
+// group is how many series are looked up together, so that their cache misses overlap.
+const group = 32
+
+// append stores the samples of the series items (positions in b.Series) that belong to this stripe.
+// An error (arena.ErrFull) means that some may be stored and pending, and that the request as a whole is not.
+func (s *stripe) append(b *Batch, items []uint32, bd bounds, o *outcome) error {
+	samples := 0
+	for _, i := range items {
+		samples += int(b.Series[i].Hi - b.Series[i].Lo)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.a == nil {
+		if err := s.open(); err != nil {
+			return err
+		}
+	}
+	defer s.guard()
+	s.begin()
+	err := s.appendLocked(b, items, samples, bd, o)
+	s.root.pendingLen = uint32(len(s.pend))
+	if !s.logged {
+		s.pend, s.root.pendingLen = s.pend[:0], 0
+	} else if len(s.pend) > 0 {
+		s.dirty.Store(true)
+	}
+	s.end()
+	return err
+}
+
+func (s *stripe) appendLocked(b *Batch, items []uint32, samples int, bd bounds, o *outcome) error {
+	// Everything that can fail for lack of memory fails here, or in create.
+	if err := s.a.Ensure(chunkRoom(samples)); err != nil {
+		return err
+	}
+	if err := s.reservePending(samples + len(items)); err != nil {
+		return err
+	}
+	before := len(s.pend)
+	var (
+		slots [group]uint64
+		recs  [group]*record
+	)
+	for len(items) > 0 {
+		n := min(group, len(items))
+		// The loops below touch one level of memory each: the slot, the record, the labels.
+		for i := range n {
+			slots[i] = s.root.series.Slot(s.a, tagOf(b.Series[items[i]].Hash))
+		}
+		for i := range n {
+			recs[i] = nil
+			if v := uint32(slots[i]); v != 0 && uint32(slots[i]>>32) == tagOf(b.Series[items[i]].Hash) {
+				recs[i] = s.record(v)
+			}
+		}
+		for i := range n {
+			item := items[i]
+			if err := s.appendSeries(b, int(item), recs[i], bd, o); err != nil {
+				return err
+			}
+		}
+		items = items[n:]
+	}
+	s.tail.Add(int64(len(s.pend) - before))
+	return nil
+}
+
+// chunkRoom is what n samples can need of new chunk memory, in the worst case.
+func chunkRoom(n int) uint64 {
+	return uint64(n)*uint64(arena.ClassSize(uint8(arena.NumClasses-1))) + 1<<20
+}
+
+// appendSeries stores the samples of one series. rec is the record that its tag led to first, or nil.
+func (s *stripe) appendSeries(b *Batch, item int, rec *record, bd bounds, o *outcome) error {
+	bs := &b.Series[item]
+	if rec != nil && !s.hasKey(rec.labels, bs.Key) {
+		rec = nil
+	}
+	if rec == nil {
+		if i := s.find(bs.Key, bs.Hash); i != 0 {
+			rec = s.record(i)
+		}
+	}
+	for k := bs.Lo; k < bs.Hi; k++ {
+		t, v := b.Samples[k].T, b.Samples[k].V
+		switch {
+		case t < bd.minT:
+			o.reject(item, int(k), ReasonOutOfBounds, 0)
+			continue
+		case t > bd.maxT:
+			o.reject(item, int(k), ReasonTooFarInFuture, 0)
+			continue
+		case rec == nil:
+			// Only a sample that will be stored makes a series.
+			var err error
+			if rec, err = s.create(bs.Key, bs.Hash, 0); err != nil {
+				return err
+			}
+			s.pend = append(s.pend, entry{index: rec.index, kind: entrySeries, t: int64(rec.labels)})
+			o.newSeries++
+		case t == rec.state.T:
+			if v == rec.state.V {
+				o.duplicates++
+			} else {
+				o.reject(item, int(k), ReasonNewValue, rec.state.V)
+			}
+			continue
+		case t < rec.state.T:
+			o.reject(item, int(k), ReasonOutOfOrder, 0)
+			continue
+		}
+		s.put(rec, t, v)
+		rec.lastSeen = bd.now
+		s.pend = append(s.pend, entry{index: rec.index, kind: entrySample, t: t, v: v})
+		o.stored++
+		o.minT, o.maxT = min(o.minT, t), max(o.maxT, t)
+	}
+	return nil
+}
+
+// put adds a sample, newer than the series' newest, to its open chunk. Memory for it was set aside.
+func (s *stripe) put(rec *record, t int64, v uint64) {
+	if rec.state.N > 0 && rec.full(t) {
+		s.closeChunk(rec)
+	}
+	if rec.chunk == 0 {
+		c, err := s.a.AllocChunk(0)
+		check(err)
+		rec.chunk, rec.class = c, 0
+		xor.Start(&rec.state)
+	}
+	at := rec.state.Size() - 1
+	for !xor.Append(s.a.Bytes(rec.chunk, arena.ClassSize(rec.class)), &rec.state, t, v) {
+		s.growChunk(rec)
+	}
+	// The appender may store whole words beyond the sample's end.
+	s.a.Touch(rec.chunk+arena.Ref(at/refUnit), arena.ClassSize(rec.class)-at/refUnit*refUnit)
+	s.a.TouchPtr(unsafe.Pointer(rec), recordSize)
+	r := s.root
+	r.stored++
+	r.minT, r.maxT = min(r.minT, t), max(r.maxT, t)
+}
+
+// growChunk moves an open chunk into the next size class.
+func (s *stripe) growChunk(rec *record) {
+	used := rec.state.Size()
+	c, err := s.a.AllocChunk(rec.class + 1)
+	check(err)
+	copy(s.a.Bytes(c, used), s.a.Bytes(rec.chunk, used))
+	s.a.FreeChunk(rec.chunk, rec.class)
+	rec.chunk = c
+	rec.class++
+}
+
+// closeChunk moves the open chunk to the chunk files. It cannot fail: what does not reach a file yet waits
+// in the store's buffer.
+func (s *stripe) closeChunk(rec *record) {
+	data := xor.Finish(s.a.Bytes(rec.chunk, arena.ClassSize(rec.class)), &rec.state)
+	rec.link = s.chunks.add(s.root, chunkHead{
+		ref: s.ref(rec.index), minT: firstTime(data), maxT: rec.state.T, prev: rec.link, encoding: rec.kind,
+	}, data)
+	s.a.FreeChunk(rec.chunk, rec.class)
+	rec.chunk, rec.class = 0, 0
+	rec.state.N = 0
+	rec.flags &^= flagFirstChunk
+}
