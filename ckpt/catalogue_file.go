@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 
 	"github.com/rekindledb/rekindle/arena/disk"
@@ -18,9 +19,18 @@ type catalogueFile struct {
 	target int    // the copy to be written next
 }
 
-// createCatalogue makes the file. There must be none.
+// createCatalogue makes the file and the directory. There must be no such file.
 func createCatalogue(cfg *Config, c *Catalogue) error {
 	name := cfg.cataloguePath()
+	switch _, err := cfg.FS.Stat(name); {
+	case err == nil:
+		return fmt.Errorf("ckpt: create catalogue %s: %w", name, fs.ErrExist)
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("ckpt: create catalogue: %w", err)
+	}
+	if err := disk.MkdirAllSync(cfg.FS, cfg.Dir, 0o755); err != nil {
+		return fmt.Errorf("ckpt: create catalogue: %w", err)
+	}
 	c.Seq++
 	b := c.encode()
 	c.Seq++
