@@ -42,8 +42,8 @@ fuzz: ## each fuzz target for FUZZTIME, 30s if not given
 	done
 
 e2e: build ## a real Prometheus and node_exporter: answers compared sample for sample, before and after kill -9
-	cd bench/interop && $(GO) build -o ../../bin/prometheus github.com/prometheus/prometheus/cmd/prometheus
-	cd bench/interop && $(GO) build -o ../../bin/e2e ./e2e
+	cd bench/interop && $(GO) build -tags remove_all_sd -o ../../bin/prometheus github.com/prometheus/prometheus/cmd/prometheus
+	cd bench/interop && $(GO) test ./e2e && $(GO) build -o ../../bin/e2e ./e2e
 	bin/e2e -ingester bin/ingester -prometheus bin/prometheus $(ARGS)
 
 bench: build ## the table of the README: our engine beside Prometheus's on the same input

@@ -66,7 +66,7 @@ func (v Values) at(id uint64, scrape int, seconds float64) float64 {
 		return unit(r) * math.Exp2(float64(id>>59))
 	default:
 		rate := counterRates[id%uint64(len(counterRates))]
-		return float64(id>>44 + rate*k + r%(rate+1))
+		return float64(id>>(48+id>>8%16) + rate*k + r%(rate+1))
 	}
 }
 

@@ -2,9 +2,11 @@ package bench
 
 import (
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 )
 
 // Workload is a cluster that is scraped. It holds no state, and is safe for concurrent use; what needs
@@ -15,6 +17,7 @@ type Workload struct {
 	places  []place // one for each series of a target
 	seconds float64 // a scrape interval
 	ownMax  int     // the most bytes that a place adds to its target's part of a key
+	jobAt   int     // where a target's job stands in its labels
 }
 
 // place is what distinguishes a series from the others of its target.
@@ -36,6 +39,7 @@ func New(p Params) (*Workload, error) {
 		places:  make([]place, p.SeriesPerTarget),
 		seconds: p.Interval.Seconds(),
 	}
+	w.jobAt = slices.IndexFunc(targetLabels(p.Labels, 0, 0, w.targets), func(l labels.Label) bool { return l.Name == "job" })
 	variants := len(routes) * len(statuses)
 	for i := range w.places {
 		l := &w.places[i]

@@ -27,24 +27,42 @@ func TestCompareFindsEveryDifference(t *testing.T) {
 		rounded   int
 	}{
 		{name: "equal", got: `[{"metric":{"a":"2"},"values":[[1.5,"7"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"NaN"],[3.5,"0.1"]]}]`},
-		{name: "value", got: `[{"metric":{"a":"2"},"values":[[1.5,"8"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"1"],[3.5,"0.1"]]}]`,
-			want: []string{`at 2.5: 1, Prometheus says NaN`, `at 1.5: 8, Prometheus says 7`}},
-		{name: "missing point", got: `[{"metric":{"a":"2"},"values":[[1.5,"7"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[3.5,"0.1"]]}]`,
-			want: []string{`at 2.5: missing`}},
-		{name: "missing end", got: `[{"metric":{"a":"2"},"values":[[1.5,"7"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"NaN"]]}]`,
-			want: []string{`at 3.5: missing`}},
-		{name: "extra point", got: `[{"metric":{"a":"2"},"values":[[1.5,"7"],[1.6,"7"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"NaN"],[3.5,"0.1"]]}]`,
-			want: []string{`at 1.6: 7, Prometheus has nothing`}},
-		{name: "missing series", got: `[{"metric":{"a":"2"},"values":[[1.5,"7"]]}]`,
-			want: []string{`{a="1", b="2"}: missing`}},
-		{name: "other labels", got: `[{"metric":{"a":"2"},"values":[[1.5,"7"]]},{"metric":{"b":"3","a":"1"},"values":[[1.5,"1"],[2.5,"NaN"],[3.5,"0.1"]]}]`,
-			want: []string{`{a="1", b="2"}: missing`, `{a="1", b="3"}: Prometheus does not have it`}},
-		{name: "last bit", got: `[{"metric":{"a":"2"},"values":[[1.5,"7"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"NaN"],[3.5,"0.10000000000000002"]]}]`,
-			want: []string{`at 3.5: 0.10000000000000002, Prometheus says 0.1`}},
-		{name: "last bit of a sum", adds: true, rounded: 1,
-			got: `[{"metric":{"a":"2"},"values":[[1.5,"7"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"NaN"],[3.5,"0.10000000000000002"]]}]`},
-		{name: "more than that", adds: true, got: `[{"metric":{"a":"2"},"values":[[1.5,"7.0000001"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"NaN"],[3.5,"0.1"]]}]`,
-			want: []string{`at 1.5: 7.0000001, Prometheus says 7`}},
+		{
+			name: "value", got: `[{"metric":{"a":"2"},"values":[[1.5,"8"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"1"],[3.5,"0.1"]]}]`,
+			want: []string{`at 2.5: 1, Prometheus says NaN`, `at 1.5: 8, Prometheus says 7`},
+		},
+		{
+			name: "missing point", got: `[{"metric":{"a":"2"},"values":[[1.5,"7"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[3.5,"0.1"]]}]`,
+			want: []string{`at 2.5: missing`},
+		},
+		{
+			name: "missing end", got: `[{"metric":{"a":"2"},"values":[[1.5,"7"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"NaN"]]}]`,
+			want: []string{`at 3.5: missing`},
+		},
+		{
+			name: "extra point", got: `[{"metric":{"a":"2"},"values":[[1.5,"7"],[1.6,"7"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"NaN"],[3.5,"0.1"]]}]`,
+			want: []string{`at 1.6: 7, Prometheus has nothing`},
+		},
+		{
+			name: "missing series", got: `[{"metric":{"a":"2"},"values":[[1.5,"7"]]}]`,
+			want: []string{`{a="1", b="2"}: missing`},
+		},
+		{
+			name: "other labels", got: `[{"metric":{"a":"2"},"values":[[1.5,"7"]]},{"metric":{"b":"3","a":"1"},"values":[[1.5,"1"],[2.5,"NaN"],[3.5,"0.1"]]}]`,
+			want: []string{`{a="1", b="2"}: missing`, `{a="1", b="3"}: Prometheus does not have it`},
+		},
+		{
+			name: "last bit", got: `[{"metric":{"a":"2"},"values":[[1.5,"7"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"NaN"],[3.5,"0.10000000000000002"]]}]`,
+			want: []string{`at 3.5: 0.10000000000000002, Prometheus says 0.1`},
+		},
+		{
+			name: "last bit of a sum", adds: true, rounded: 1,
+			got: `[{"metric":{"a":"2"},"values":[[1.5,"7"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"NaN"],[3.5,"0.10000000000000002"]]}]`,
+		},
+		{
+			name: "more than that", adds: true, got: `[{"metric":{"a":"2"},"values":[[1.5,"7.0000001"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"NaN"],[3.5,"0.1"]]}]`,
+			want: []string{`at 1.5: 7.0000001, Prometheus says 7`},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := compare(want, parse(t, `{"resultType":"matrix","result":`+test.got+`}`), test.adds)
