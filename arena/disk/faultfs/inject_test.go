@@ -62,9 +62,18 @@ func TestRulePath(t *testing.T) {
 		pattern, name string
 		want          bool
 	}{
-		{"f", "/d/f", true}, {"f", "f", true}, {"*", "/d/f", true}, {"f*", "/d/g", false},
-		{"d/f", "/d/f", true}, {"d/f", "d/f", true}, {"d/*", "/c/d/f", true}, {"d/f", "/c/e/f", false},
-		{"d/f", "f", false}, {"c/d/f", "d/f", false}, {"*/f", "/d/f", true}, {"*/f", "/f", false},
+		{"f", "/d/f", true},
+		{"f", "f", true},
+		{"*", "/d/f", true},
+		{"f*", "/d/g", false},
+		{"d/f", "/d/f", true},
+		{"d/f", "d/f", true},
+		{"d/*", "/c/d/f", true},
+		{"d/f", "/c/e/f", false},
+		{"d/f", "f", false},
+		{"c/d/f", "d/f", false},
+		{"*/f", "/d/f", true},
+		{"*/f", "/f", false},
 	} {
 		require.Equal(t, c.want, (&Rule{Path: c.pattern}).matches(c.name), "%s against %s", c.pattern, c.name)
 	}

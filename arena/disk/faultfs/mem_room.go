@@ -29,14 +29,8 @@ func (m *Mem) setSize(n *node, size int64) error {
 	if n.region != nil && size > int64(cap(n.data)) {
 		return unix.EFBIG
 	}
-	old := int64(len(n.data))
-	if size < old {
-		m.free(n, blocksOf(size))
-	}
+	m.free(n, blocksOf(size))
 	n.resize(size)
-	if size < old && size%blockSize != 0 {
-		n.touch(size-1, size) // the kernel wrote zeros behind the end
-	}
 	return nil
 }
 
