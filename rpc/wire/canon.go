@@ -9,21 +9,32 @@ import (
 	"github.com/rekindledb/rekindle/engine"
 )
 
+// labelSizeMin is the size of the smallest label in a key.
+const labelSizeMin = 2 + 3 + 3
+
 // addUnsorted brings d.labels into canonical form and appends the series, or discards it.
 func (d *Decoder) addUnsorted(b *engine.Batch, c *contents) (ok bool, f fault) {
-	slices.SortFunc(d.labels, func(x, y label) int { return bytes.Compare(x.name(d.text), y.name(d.text)) })
-	size, reason, cause := d.check()
+	size := 0
+	for _, l := range d.labels {
+		size += labelSize(int(l.nameHi-l.nameLo), int(l.valueHi-l.valueLo))
+	}
+	// Counted before anything is done with the bytes: series of a 2.0 request can have many more of them than
+	// the request, and comparing and checking them costs as much as storing them.
+	if !d.expand(size) {
+		return false, faultBatchSize
+	}
+	if len(d.labels) <= d.limits.MaxKeySize/labelSizeMin { // else it will be refused, and sorting is dear
+		slices.SortStableFunc(d.labels, func(x, y label) int { return bytes.Compare(x.name(d.text), y.name(d.text)) })
+	}
+	reason, cause := d.check(size)
 	if reason == "" && c.mustHaveSamples && c.firstSample == len(b.Samples) && c.histograms == 0 {
 		reason = ReasonNoSamples
 	}
 	if reason != "" {
-		d.discardSeries(b, c, reason, func() string { return d.describe(reason, cause) })
+		d.discardSeries(b, c, reason, func() string { return d.describe(reason, cause, size) })
 		return false, faultNone
 	}
-	key, f := d.scratch(b, size)
-	if f != faultNone {
-		return false, f
-	}
+	key := scratch(b, size)
 	for _, l := range d.labels {
 		key = appendLabel(key, l.name(d.text), l.value(d.text))
 	}
@@ -32,53 +43,56 @@ func (d *Decoder) addUnsorted(b *engine.Batch, c *contents) (ok bool, f fault) {
 }
 
 // check looks for what is wrong with sorted labels, in the order in which Cortex does. cause is the label
-// that it is wrong with. size is that of the canonical key if all is well.
-func (d *Decoder) check() (size int, reason string, cause label) {
+// that it is wrong with. size is that of the key.
+func (d *Decoder) check(size int) (reason string, cause label) {
 	named := slices.IndexFunc(d.labels, func(l label) bool { return string(l.name(d.text)) == metricName })
-	if named < 0 {
-		return 0, ReasonMissingMetricName, cause
-	}
-	if !utf8.Valid(d.labels[named].value(d.text)) {
-		return 0, ReasonMetricNameInvalid, d.labels[named]
-	}
-	if len(d.labels) > d.limits.MaxLabelNames {
-		return 0, ReasonTooManyLabels, cause
+	switch {
+	case named < 0:
+		return ReasonMissingMetricName, cause
+	case !utf8.Valid(d.labels[named].value(d.text)):
+		return ReasonMetricNameInvalid, d.labels[named]
+	case len(d.labels) > d.limits.MaxLabelNames:
+		return ReasonTooManyLabels, cause
+	case len(d.labels) > d.limits.MaxKeySize/labelSizeMin:
+		return ReasonLabelsTooLarge, cause
 	}
 	for i, l := range d.labels {
 		name, value := l.name(d.text), l.value(d.text)
 		switch {
 		case len(name) == 0 || !utf8.Valid(name):
-			return 0, ReasonLabelInvalid, l
+			return ReasonLabelInvalid, l
 		case len(name) > d.limits.MaxNameLength:
-			return 0, ReasonNameTooLong, l
+			return ReasonNameTooLong, l
 		case !utf8.Valid(value):
-			return 0, ReasonValueInvalid, l
+			return ReasonValueInvalid, l
 		case len(value) > d.limits.MaxValueLength:
-			return 0, ReasonValueTooLong, l
+			return ReasonValueTooLong, l
 		case i > 0 && bytes.Equal(d.labels[i-1].name(d.text), name):
-			return 0, ReasonDuplicateNames, l
+			return ReasonDuplicateNames, l
 		}
-		size += labelSize(len(name), len(value))
 	}
 	if size > d.limits.MaxKeySize {
-		return 0, ReasonLabelsTooLarge, cause
+		return ReasonLabelsTooLarge, cause
 	}
-	return size, "", cause
+	return "", cause
+}
+
+// expand counts label bytes that are not used where they stand, and reports whether they are still within
+// bounds.
+func (d *Decoder) expand(size int) bool {
+	d.expanded += size
+	return d.expanded <= d.limits.MaxBatchSize
 }
 
 // scratch returns an empty slice of b.Scratch's free end with room for size bytes and no more. Where there is
 // no room, Scratch starts over in a larger array: the keys in the old one keep it alive.
-func (d *Decoder) scratch(b *engine.Batch, size int) ([]byte, fault) {
-	d.scratched += size
-	if d.scratched > d.limits.MaxBatchSize {
-		return nil, faultBatchSize
-	}
+func scratch(b *engine.Batch, size int) []byte {
 	n := len(b.Scratch)
 	if cap(b.Scratch)-n < size {
 		b.Scratch = make([]byte, 0, max(2*cap(b.Scratch), size, 4096))
 		n = 0
 	}
-	return b.Scratch[n : n : n+size], faultNone
+	return b.Scratch[n : n : n+size]
 }
 
 // labelSize is the size of a label field of a canonical key.

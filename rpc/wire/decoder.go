@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"errors"
 	"fmt"
 	"unsafe"
 
@@ -66,9 +65,9 @@ func DefaultOptions() Options {
 type Decoder struct {
 	limits Options
 
-	body      []byte // decompressed request
-	text      []byte // what labels and symbols are positions in: the request being walked
-	scratched int    // bytes of Batch.Scratch that it has used
+	body     []byte // decompressed request
+	text     []byte // what labels and symbols are positions in: the request being walked
+	expanded int    // bytes of labels that it has besides those used where they stand
 
 	labels  []label  // of one series that is not in canonical form
 	symbols []symbol // of a 2.0 request
@@ -130,7 +129,7 @@ func (d *Decoder) DecodeMessage(v Version, body []byte, b *engine.Batch) error {
 	if len(body) > d.limits.MaxMessageSize {
 		return &SizeError{Size: len(body), Max: d.limits.MaxMessageSize}
 	}
-	d.text, d.scratched = body, 0
+	d.text, d.expanded = body, 0
 	var at int
 	var f fault
 	switch v {
@@ -178,18 +177,15 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("received message larger than max (%d vs %d)", e.Size, e.Max)
 }
 
-// IsTooLarge reports whether err is about a request's size.
-func IsTooLarge(err error) bool {
-	var e *SizeError
-	return errors.As(err, &e)
-}
-
-// grow returns s with room for at least one more entry, or false if that would take more than size bytes.
-func grow[T any](s []T, size int) ([]T, bool) {
+// reserve returns s with room for n more entries, or false if that would take more than size bytes.
+func reserve[T any](s []T, n, size int) ([]T, bool) {
+	if n <= cap(s)-len(s) {
+		return s, true
+	}
 	var entry T
-	n := min(max(64, 2*cap(s)), size/int(unsafe.Sizeof(entry)))
-	if n <= len(s) {
+	most := size / int(unsafe.Sizeof(entry))
+	if n > most-len(s) {
 		return s, false
 	}
-	return append(make([]T, 0, n), s...), true
+	return append(make([]T, 0, min(max(64, 2*cap(s), len(s)+n), most)), s...), true
 }

@@ -58,8 +58,8 @@ func discards(b *engine.Batch, reason string) *engine.Discard {
 	return &b.Discards[len(b.Discards)-1]
 }
 
-// describe writes the text for a series that is discarded, in Cortex's words.
-func (d *Decoder) describe(reason string, cause label) string {
+// describe writes the text for a series that is discarded, in Cortex's words. size is that of its key.
+func (d *Decoder) describe(reason string, cause label, size int) string {
 	series, name, value := d.series(), cause.name(d.text), cause.value(d.text)
 	switch reason {
 	case ReasonMissingMetricName:
@@ -77,10 +77,6 @@ func (d *Decoder) describe(reason string, cause label) string {
 	case ReasonDuplicateNames:
 		return fmt.Sprintf("duplicate label name: %.200q metric %.200q", name, series)
 	case ReasonLabelsTooLarge:
-		size := 0
-		for _, l := range d.labels {
-			size += labelSize(len(l.name(d.text)), len(l.value(d.text)))
-		}
 		return fmt.Sprintf("labels size bytes exceeded for metric (actual: %d, limit: %d) metric: %.200q", size, d.limits.MaxKeySize, series)
 	case ReasonNoSamples:
 		return fmt.Sprintf("TimeSeries must contain at least one sample or histogram for series %.200q", series)

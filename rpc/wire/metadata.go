@@ -74,7 +74,7 @@ func (d *Decoder) addMetadata(b *engine.Batch, md engine.Metadata) fault {
 	}
 	if len(b.Metadata) == cap(b.Metadata) {
 		var ok bool
-		if b.Metadata, ok = grow(b.Metadata, d.limits.MaxBatchSize); !ok {
+		if b.Metadata, ok = reserve(b.Metadata, 1, d.limits.MaxBatchSize); !ok {
 			return faultBatchSize
 		}
 	}

@@ -160,7 +160,7 @@ func (d *Decoder) sample(m []byte, p int, version Version, b *engine.Batch) (nex
 	}
 	if len(b.Samples) == cap(b.Samples) {
 		var ok bool
-		if b.Samples, ok = grow(b.Samples, d.limits.MaxBatchSize); !ok {
+		if b.Samples, ok = reserve(b.Samples, 1, d.limits.MaxBatchSize); !ok {
 			return p, faultBatchSize
 		}
 	}
@@ -250,7 +250,7 @@ func (d *Decoder) addLabel(l label) fault {
 	}
 	if len(d.labels) == cap(d.labels) {
 		var ok bool
-		if d.labels, ok = grow(d.labels, d.limits.MaxBatchSize); !ok {
+		if d.labels, ok = reserve(d.labels, 1, d.limits.MaxBatchSize); !ok {
 			return faultBatchSize
 		}
 	}
@@ -267,7 +267,7 @@ func (d *Decoder) addSeries(b *engine.Batch, key []byte, c *contents) fault {
 	}
 	if len(b.Series) == cap(b.Series) {
 		var ok bool
-		if b.Series, ok = grow(b.Series, d.limits.MaxBatchSize); !ok {
+		if b.Series, ok = reserve(b.Series, 1, d.limits.MaxBatchSize); !ok {
 			return faultBatchSize
 		}
 	}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"unicode/utf8"
 
@@ -69,7 +70,7 @@ func (d *Decoder) walkV2(body []byte, b *engine.Batch) (at int, f fault) {
 func (d *Decoder) addSymbol(body []byte, lo, hi int) fault {
 	if len(d.symbols) == cap(d.symbols) {
 		var ok bool
-		if d.symbols, ok = grow(d.symbols, d.limits.MaxBatchSize); !ok {
+		if d.symbols, ok = reserve(d.symbols, 1, d.limits.MaxBatchSize); !ok {
 			return faultBatchSize
 		}
 	}
@@ -111,13 +112,12 @@ func (d *Decoder) seriesV2(m []byte, p int, b *engine.Batch) fault {
 		}
 	}
 	if size, ok := d.canonicalRefs(); ok && (len(b.Samples) > c.firstSample || c.histograms > 0) {
-		key, f := d.scratch(b, size)
-		if f != faultNone {
-			return f
+		if !d.expand(size) {
+			return faultBatchSize
 		}
-		key = d.appendRefs(key)
+		key := d.appendRefs(scratch(b, size+overrun))
 		b.Scratch = b.Scratch[:len(b.Scratch)+len(key)]
-		if f := d.addSeries(b, key, &c); f != faultNone {
+		if f := d.addSeries(b, key[:len(key):len(key)], &c); f != faultNone {
 			return f
 		}
 	} else {
@@ -189,25 +189,29 @@ func (d *Decoder) collectRefs(m []byte, p, typ int) (next int, f fault) {
 	default:
 		return p, faultKnownField
 	}
+	// A reference takes a byte at least. It may end behind the end of its packed field, as far as the
+	// generated code that we follow cares.
+	n := len(d.refs)
+	refs, ok := reserve(d.refs, end-p, d.limits.MaxBatchSize)
+	if !ok {
+		return p, faultBatchSize
+	}
+	refs = refs[:n+end-p]
 	for p < end {
 		var v uint64
-		if len(m)-p >= 2 && m[p] < 0x80 {
+		if m[p] < 0x80 {
 			v = uint64(m[p])
 			p++
-		} else if len(m)-p >= 2 && m[p+1] < 0x80 {
-			v = uint64(m[p]&0x7f) | uint64(m[p+1])<<7
+		} else if p+1 < len(m) && m[p+1] < 0x80 {
+			v = uint64(m[p]) + uint64(m[p+1])<<7 - 0x80
 			p += 2
 		} else if v, p, f = uvarint(m, p); f != faultNone {
 			return p, f
 		}
-		if len(d.refs) == cap(d.refs) {
-			var ok bool
-			if d.refs, ok = grow(d.refs, d.limits.MaxBatchSize); !ok {
-				return p, faultBatchSize
-			}
-		}
-		d.refs = append(d.refs, uint32(v))
+		refs[n] = uint32(v)
+		n++
 	}
+	d.refs = refs[:n]
 	return p, faultNone
 }
 
@@ -237,13 +241,45 @@ func (d *Decoder) canonicalRefs() (size int, ok bool) {
 	return size, named && len(d.refs)/2 <= d.limits.MaxLabelNames && size <= d.limits.MaxKeySize
 }
 
-// appendRefs appends the canonical key that d.refs make to key, which has room for it.
+// overrun is how far behind a key appendRefs may write, and behind a symbol it may read.
+const overrun = 64
+
+// appendRefs appends the canonical key that d.refs make to key, which has room for it and overrun bytes more.
+// Names up to 32 and values up to 64 bytes are copied in whole blocks, and what is too much of them is
+// overwritten by what follows: that takes half the time of exact copies.
 func (d *Decoder) appendRefs(key []byte) []byte {
+	k := len(key)
+	key = key[:cap(key)]
 	for i := 0; i+1 < len(d.refs); i += 2 {
 		name, value := &d.symbols[d.refs[i]], &d.symbols[d.refs[i+1]]
-		key = appendLabel(key, d.text[name.lo:name.hi], d.text[value.lo:value.hi])
+		n, v := name.size(), value.size()
+		if n > 32 || v > 64 || 4+n+v >= 0x80 || len(d.text)-int(max(name.lo, value.lo)) < overrun {
+			k = len(appendLabel(key[:k], d.text[name.lo:name.hi], d.text[value.lo:value.hi]))
+			continue
+		}
+		dst := key[k:]
+		binary.LittleEndian.PutUint32(dst, uint32(tagLabel|(4+n+v)<<8|tagName<<16|n<<24))
+		copyBlock(dst[4:], d.text[name.lo:])
+		binary.LittleEndian.PutUint16(dst[4+n:], uint16(tagValue|v<<8))
+		copyBlock(dst[6+n:], d.text[value.lo:])
+		if v > 32 {
+			copyBlock(dst[6+n+32:], d.text[value.lo+32:])
+		}
+		k += 6 + n + v
 	}
-	return key
+	return key[:k]
+}
+
+// copyBlock copies 32 bytes by way of registers: an array that might overlap the other would be left to
+// memmove.
+func copyBlock(dst, src []byte) {
+	d, s := (*[32]byte)(dst), (*[32]byte)(src)
+	w0, w1 := binary.LittleEndian.Uint64(s[0:]), binary.LittleEndian.Uint64(s[8:])
+	w2, w3 := binary.LittleEndian.Uint64(s[16:]), binary.LittleEndian.Uint64(s[24:])
+	binary.LittleEndian.PutUint64(d[0:], w0)
+	binary.LittleEndian.PutUint64(d[8:], w1)
+	binary.LittleEndian.PutUint64(d[16:], w2)
+	binary.LittleEndian.PutUint64(d[24:], w3)
 }
 
 // read reads the Metadata whose length stands at m[p]. A second one in a series overrides field by field.
