@@ -80,10 +80,11 @@ func (s *slot) openImage(id *Identity, stripe int, e Entry) (*Image, error) {
 	case h.meta.Commit > e.Commit:
 		return nil, &CorruptError{File: s.name, What: "commit in the header, against the catalogue,", Want: e.Commit, Got: h.meta.Commit}
 	}
-	im := &Image{Entry: e, Meta: h.meta, slot: s, table: make([]byte, int(h.meta.Extents)*hashSize)}
-	if s.size < slotSize(h.meta.Extents) {
-		return nil, &CorruptError{File: s.name, Offset: s.size, What: "size of the file", Want: uint64(slotSize(h.meta.Extents)), Got: uint64(s.size)}
+	// Before memory is taken for it.
+	if want := slotSize(h.meta.Extents); s.size < want {
+		return nil, &CorruptError{File: s.name, Offset: s.size, What: "size of the file", Want: uint64(want), Got: uint64(s.size)}
 	}
+	im := &Image{Entry: e, Meta: h.meta, slot: s, table: make([]byte, int(h.meta.Extents)*hashSize)}
 	off := tableOffset(h.meta.Extents)
 	if err := readFull(s, im.table, off, "table of hashes"); err != nil {
 		return nil, err
