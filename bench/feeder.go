@@ -75,7 +75,6 @@ func (f *Feeder) appendKey(dst []byte, i int) []byte {
 // Each calls fn with samples lo to hi (exclusive) of a scrape. With keep false the labels live only during
 // the call and cost no allocation; Prometheus's head copies none, so series that it is to create need true.
 func (f *Feeder) Each(scrape, lo, hi int, keep bool, fn func(n int, l labels.Labels, t int64, v float64) error) error {
-	var transient labels.Labels
 	for n := lo; n < hi; n++ {
 		target, i := f.seek(scrape, n)
 		own := &f.w.places[i]
@@ -86,12 +85,11 @@ func (f *Feeder) Each(scrape, lo, hi int, keep bool, fn func(n int, l labels.Lab
 		}
 		f.builder.Add("route", own.route)
 		f.builder.Add("status", own.status)
-		l := transient
+		var l labels.Labels
 		if keep {
 			l = f.builder.Labels()
 		} else {
-			f.builder.Overwrite(&transient)
-			l = transient
+			f.builder.Overwrite(&l)
 		}
 		if err := fn(n, l, f.w.Time(target, scrape), f.w.Value(target, i, scrape)); err != nil {
 			return err

@@ -6,8 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -24,7 +22,7 @@ func demo(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("ingestbench demo", flag.ContinueOnError)
 	fs.IntVar(&m.s.Workload.Series, "series", 1_000_000, "series to write")
 	fs.IntVar(&m.s.Scrapes, "scrapes", m.s.Scrapes, "samples of each")
-	binary := fs.String("ingester", beside("ingester"), "the ingester's binary")
+	fs.StringVar(&m.binary, "ingester", beside("ingester"), "the ingester's binary")
 	dir := fs.String("dir", "", "where to put data (default: a temporary directory)")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -34,17 +32,12 @@ func demo(ctx context.Context, args []string) error {
 	}
 	return inDirectory(*dir, func(dir string) error {
 		m.dir = dir
-		// Before anything starts in another directory.
-		path, err := filepath.Abs(*binary)
-		if err != nil {
-			return err
-		}
 		if err := m.prepare(); err != nil {
 			return err
 		}
 		fmt.Println(thisMachine())
 		fmt.Printf("%d series with 10 labels, %d samples of each\n\n", m.w.Series(), m.s.Scrapes)
-		ours, err := m.demoRekindle(ctx, path)
+		ours, err := m.demoRekindle(ctx)
 		if err != nil {
 			return err
 		}
@@ -58,17 +51,8 @@ func demo(ctx context.Context, args []string) error {
 	})
 }
 
-// beside is the path of a binary in the directory of this one.
-func beside(name string) string {
-	self, err := os.Executable()
-	if err != nil {
-		return name
-	}
-	return filepath.Join(filepath.Dir(self), name)
-}
-
-func (m *measurement) demoRekindle(ctx context.Context, binary string) (ready float64, err error) {
-	s, err := newServer(binary, m.dir)
+func (m *measurement) demoRekindle(ctx context.Context) (ready float64, err error) {
+	s, err := newServer(m.binary, m.dir)
 	if err != nil {
 		return 0, err
 	}
@@ -78,7 +62,7 @@ func (m *measurement) demoRekindle(ctx context.Context, binary string) (ready fl
 	defer func() { s.kill() }()
 	samples := m.w.Series() * m.s.Scrapes
 	begin := time.Now()
-	if err := s.load(ctx, m.w, m.s, func(done float64) { m.show.set("Rekindle", "remote write 1.0 over HTTP", done) }); err != nil {
+	if err := s.load(ctx, m.w, m.s, 0, m.s.Scrapes, func(done float64) { m.show.set("Rekindle", "remote write 1.0 over HTTP", done) }); err != nil {
 		return 0, err
 	}
 	m.say("Rekindle    took %d samples over remote write in %.1f s, %.2f million a second", samples, time.Since(begin).Seconds(), float64(samples)/time.Since(begin).Seconds()/1e6)

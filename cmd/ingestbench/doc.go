@@ -10,7 +10,9 @@
 // or asked to stop, and another one recovers what it left. Both systems are called through their Go API:
 // Prometheus as its remote write receiver calls it, by labels and without references, each request one
 // appender and one Commit; Rekindle with a request's canonical label bytes, hashing included, each request
-// one Append that returns when the samples are in the log. Decoding a request body is in neither figure.
+// one Append that returns when the samples are in the log. Decoding a request body is in neither figure. The
+// rows "over HTTP" are of the ingester's binary, from the socket to the log; no Prometheus server is at hand to
+// be put beside it.
 //
 // CPU is that of the whole process, garbage collection, log and images included, less what the workload
 // itself takes, which is measured beforehand in the same process. Several writers push at once, because

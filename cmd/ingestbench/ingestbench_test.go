@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 func TestTableOfATinyRun(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "figures.json")
 	require.NoError(t, dispatch(t.Context(), []string{
-		"-series=300", "-series-per-target=30", "-scrapes=4", "-writers=2", "-request=70", "-churn=50", "-values=mixed",
+		"-series=300", "-series-per-target=30", "-scrapes=4", "-writers=2", "-request=70", "-churn=50", "-values=mixed", "-ingester=",
 		"-dir=" + t.TempDir(), "-json=" + file,
 	}))
 	b, err := os.ReadFile(file)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -55,6 +56,7 @@ func table(ctx context.Context, args []string) error {
 	fs.IntVar(&m.s.Scrapes, "scrapes", 60, "scrapes to write; the first creates the series")
 	fs.IntVar(&m.s.Writers, "writers", 8, "requests in flight")
 	fs.IntVar(&m.s.Request, "request", 500, "samples in a request")
+	fs.StringVar(&m.binary, "ingester", beside("ingester"), "the ingester's binary, for the rows over HTTP; empty leaves them out")
 	dir := fs.String("dir", "", "where to put data, on the disk to be measured (default: a temporary directory)")
 	jsonFile := fs.String("json", "", "file for all figures as JSON")
 	if err := fs.Parse(args); err != nil {
@@ -78,6 +80,12 @@ func table(ctx context.Context, args []string) error {
 // prepare places the workload in the recent past, inside one block range if it fits: neither system takes samples
 // from the future.
 func (m *measurement) prepare() (err error) {
+	if m.binary != "" {
+		// It runs in another directory.
+		if m.binary, err = filepath.Abs(m.binary); err != nil {
+			return err
+		}
+	}
 	p := &m.s.Workload
 	length := time.Duration(m.s.Scrapes) * p.Interval
 	p.Start = time.Now().Add(-length).Truncate(2 * time.Hour).UnixMilli()
@@ -110,6 +118,15 @@ func (m *measurement) print(jsonFile string) error {
 		return err
 	}
 	return os.WriteFile(jsonFile, append(b, '\n'), 0o644)
+}
+
+// beside is the path of a binary in the directory of this one.
+func beside(name string) string {
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	return filepath.Join(filepath.Dir(self), name)
 }
 
 // inDirectory runs do with a directory of its own under parent, or under the system's temporary one, and

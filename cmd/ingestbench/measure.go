@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/rekindledb/rekindle/bench"
 )
@@ -35,11 +36,16 @@ type measurement struct {
 	w    *bench.Workload
 	dir  string
 	show *progress
+	// binary is the ingester's, or empty.
+	binary string
 
 	// Log is what the first run wrote, which both systems replay.
 	Log phase
 	// LogCreate is the part of it that the first scrape took.
 	LogCreate phase
+
+	// What the ingester's binary takes for the same over remote write 1.0. Samples is 0 if it was not measured.
+	HTTPCreate, HTTPAppend phase
 
 	Rekindle, Prometheus figures
 }
@@ -52,7 +58,7 @@ func (m *measurement) spec(system, dir string) spec {
 
 // run goes through all processes one after another; no two of them run at the same time.
 func (m *measurement) run(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{m.sameLog, m.rekindle, m.prometheus} {
+	for _, step := range []func(context.Context) error{m.sameLog, m.rekindle, m.overHTTP, m.prometheus} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -115,6 +121,38 @@ func (m *measurement) prometheus(ctx context.Context) error {
 		return err
 	}
 	return m.discard(s.Dir)
+}
+
+// overHTTP measures what a sample takes from the socket to the log.
+func (m *measurement) overHTTP(ctx context.Context) error {
+	if m.binary == "" {
+		return nil
+	}
+	dir := filepath.Join(m.dir, "http")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	s, err := newServer(m.binary, dir)
+	if err != nil {
+		return err
+	}
+	if _, err := s.start(ctx); err != nil {
+		return err
+	}
+	defer s.kill()
+	for _, part := range []struct {
+		p         *phase
+		from, end int
+	}{{&m.HTTPCreate, 0, 1}, {&m.HTTPAppend, 1, m.s.Scrapes}} {
+		part.p.Samples = (part.end - part.from) * m.w.Series()
+		begin, cpu := time.Now(), cpuTimeOf(s.cmd.Process.Pid)
+		err := s.load(ctx, m.w, m.s, part.from, part.end, func(done float64) { m.show.set("Rekindle", "remote write over HTTP", done) })
+		if err != nil {
+			return err
+		}
+		part.p.Wall, part.p.CPU = time.Since(begin).Seconds(), cpuTimeOf(s.cmd.Process.Pid)-cpu
+	}
+	return m.discard(dir)
 }
 
 func (m *measurement) loadAndKill(ctx context.Context, title string, s spec) (*loadedEvent, error) {

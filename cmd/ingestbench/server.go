@@ -86,8 +86,9 @@ func (s *server) kill() {
 	<-s.exited
 }
 
-// load remote-writes all scrapes, each request acknowledged before its writer sends the next.
-func (s *server) load(ctx context.Context, w *bench.Workload, sp spec, progress func(done float64)) error {
+// load remote-writes scrapes from to end (exclusive), each request acknowledged before its writer sends the
+// next.
+func (s *server) load(ctx context.Context, w *bench.Workload, sp spec, from, end int, progress func(done float64)) error {
 	g, ctx := errgroup.WithContext(ctx)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: sp.Writers}}
 	defer client.CloseIdleConnections()
@@ -95,7 +96,7 @@ func (s *server) load(ctx context.Context, w *bench.Workload, sp spec, progress 
 		g.Go(func() error {
 			f := w.Feeder()
 			var message, body []byte
-			for scrape := range sp.Scrapes {
+			for scrape := from; scrape < end; scrape++ {
 				for lo := writer * sp.Request; lo < w.Series(); lo += sp.Writers * sp.Request {
 					message = f.AppendV1(message[:0], scrape, lo, min(lo+sp.Request, w.Series()))
 					body = s2.EncodeSnappy(body[:cap(body)], message)
@@ -103,7 +104,7 @@ func (s *server) load(ctx context.Context, w *bench.Workload, sp spec, progress 
 						return err
 					}
 					if writer == 0 {
-						progress((float64(scrape) + float64(lo)/float64(w.Series())) / float64(sp.Scrapes))
+						progress((float64(scrape-from) + float64(lo)/float64(w.Series())) / float64(end-from))
 					}
 				}
 			}

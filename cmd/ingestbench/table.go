@@ -8,7 +8,8 @@ import (
 	"text/tabwriter"
 )
 
-// row is a line of the table: the same quantity of both systems. Less is better in every row.
+// row is a line of the table: the same quantity of both systems. Less is better in every row. 0 means that it
+// was not measured.
 type row struct {
 	Name                 string
 	Unit                 string
@@ -30,6 +31,12 @@ func (m *measurement) rows() []row {
 		add("push, median", "ms", ours.Loaded.Append.P50*1e3, theirs.Loaded.Append.P50*1e3)
 		add("push, 99th percentile", "ms", ours.Loaded.Append.P99*1e3, theirs.Loaded.Append.P99*1e3)
 	}
+	if m.HTTPCreate.CPU > 0 {
+		add("CPU a new series over HTTP", "ns", m.HTTPCreate.cpuPerSample()*1e9, 0)
+	}
+	if m.HTTPAppend.CPU > 0 {
+		add("CPU a sample over HTTP", "ns", m.HTTPAppend.cpuPerSample()*1e9, 0)
+	}
 	add("Go heap a series", "B", float64(ours.Loaded.Heap)/series, float64(theirs.Loaded.Heap)/series)
 	add("resident memory a series", "B", float64(ours.Loaded.Memory.Resident)/series, float64(theirs.Loaded.Memory.Resident)/series)
 	add("replay of the same log, ready after", "s", ours.Replay.Seconds, theirs.Replay.Seconds)
@@ -45,7 +52,11 @@ func printTable(w io.Writer, rows []row) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tRekindle\tPrometheus\t\tratio\t")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%-36s\t%s\t%s\t%s\t%.2f\t\n", r.Name, figure(r.Rekindle), figure(r.Prometheus), r.Unit, r.Rekindle/r.Prometheus)
+		ratio := ""
+		if r.Prometheus > 0 {
+			ratio = figure(r.Rekindle / r.Prometheus)
+		}
+		fmt.Fprintf(t, "%-36s\t%s\t%s\t%s\t%s\t\n", r.Name, figure(r.Rekindle), figure(r.Prometheus), r.Unit, ratio)
 	}
 	return t.Flush()
 }
@@ -53,6 +64,8 @@ func printTable(w io.Writer, rows []row) error {
 // figure prints three digits that mean something.
 func figure(v float64) string {
 	switch {
+	case v == 0:
+		return "-"
 	case v >= 100:
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	case v >= 10:
@@ -71,6 +84,9 @@ func printBench(w io.Writer, m *measurement, rows []row) {
 			v := r.Rekindle
 			if system == prometheus {
 				v = r.Prometheus
+			}
+			if v == 0 {
+				continue
 			}
 			fmt.Fprintf(w, " %g %s-%s", v, strings.NewReplacer(" ", "-", ",", "").Replace(r.Name), r.Unit)
 		}
