@@ -15,6 +15,8 @@ import (
 // order of its entries.
 type Batch struct {
 	series, data records
+	// seriesAtEnd is how many series the finished Series records hold together.
+	seriesAtEnd []uint64
 
 	// The open Samples run: a record of data that has no end yet.
 	open     bool
@@ -48,6 +50,7 @@ func (r *records) openSize() int {
 func (b *Batch) reset() {
 	b.series.reset()
 	b.data.reset()
+	b.seriesAtEnd = b.seriesAtEnd[:0]
 	b.open, b.openN = false, 0
 	b.counts = Totals{}
 	b.minT, b.maxT = math.MaxInt64, math.MinInt64
@@ -57,8 +60,13 @@ func (b *Batch) reset() {
 // finish ends the records that are still open.
 func (b *Batch) finish() {
 	b.endRun()
+	b.endSeries()
+}
+
+func (b *Batch) endSeries() {
 	if b.series.openSize() > 0 {
 		b.series.end()
+		b.seriesAtEnd = append(b.seriesAtEnd, b.counts.Series)
 	}
 }
 
@@ -71,8 +79,8 @@ func (b *Batch) empty() bool {
 // of a log, before any entry that mentions it.
 func (b *Batch) Series(ref uint64, key []byte) {
 	s := &b.series
-	if s.openSize()+8+len(key) > recordSizeMax && s.openSize() > 0 {
-		s.end()
+	if s.openSize()+8+len(key) > recordSizeMax {
+		b.endSeries()
 	}
 	if s.openSize() == 0 {
 		s.bytes = append(s.bytes, recordSeries)
@@ -126,8 +134,12 @@ func (b *Batch) endRun() {
 }
 
 // Record adds an encoded record of another kind (tombstones, exemplars, metadata, histograms), as
-// tsdb/record encodes it. It ends the run of samples before it.
+// tsdb/record encodes it. It ends the run of samples before it. Anything else is a fault of this program
+// and panics: recovery would count it as damage.
 func (b *Batch) Record(rec []byte) {
+	if len(rec) == 0 || !isOther(rec[0]) {
+		panic(fmt.Sprintf("walio: record %x is not of a kind that Record takes", rec[:min(len(rec), 16)]))
+	}
 	b.endRun()
 	b.data.bytes = append(b.data.bytes, rec...)
 	b.data.end()

@@ -129,7 +129,7 @@ func (l *Log) write(e *encoded) error {
 		l.mu.current = s
 		l.mu.Unlock()
 	}
-	l.frames = e.appendFrames(l.frames, s.size)
+	l.frames = e.appendFrames(l.frames, s.size+int64(len(l.frames)))
 	if _, err := s.file.WriteAt(l.frames, s.size); err != nil {
 		return fmt.Errorf("walio: write commit %d to segment %d: %w", e.num, s.num, err)
 	}

@@ -45,6 +45,12 @@ func encodeCommit(e *encoded, b *Batch, h *commitHeader, c *compressor) {
 	e.seal(h)
 }
 
+// add appends a record that is compressed already.
+func (e *encoded) add(data []byte, flags byte) {
+	e.data = append(e.data, data...)
+	e.recs = append(e.recs, encodedRecord{len(e.data), flags})
+}
+
 // seal encodes the header of a commit whose records are complete.
 func (e *encoded) seal(h *commitHeader) {
 	h.flags &^= flagCopy

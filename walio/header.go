@@ -109,8 +109,6 @@ type segmentHeader struct {
 	epoch uint64
 	num   uint64
 	first uint64 // the first commit that the segment holds or will hold
-	// lost are commits that earlier recoveries found damaged and entered in the ledger.
-	lost []commitRange
 	// Of a checkpoint's segment: the greatest index per stripe and the number of series, in this segment
 	// and those before it.
 	maxIndex []uint64
@@ -132,18 +130,15 @@ func appendSegmentHeader(dst []byte, h *segmentHeader) []byte {
 	dst = append(dst, h.id.Tenant...)
 	for _, v := range [...]uint64{
 		h.id.Generation, uint64(h.id.Stripes), uint64(h.id.HashID), uint64(h.id.RefLayout),
-		h.epoch, h.num, h.first, h.series, uint64(len(h.maxIndex)),
+		h.epoch, h.num, h.first, uint64(len(h.maxIndex)),
 	} {
 		dst = binary.AppendUvarint(dst, v)
 	}
+	// Fixed width: a checkpoint's header is written again when these are known.
 	for _, v := range h.maxIndex {
-		dst = binary.AppendUvarint(dst, v)
+		dst = binary.BigEndian.AppendUint64(dst, v)
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(h.lost)))
-	for _, r := range h.lost {
-		dst = binary.AppendUvarint(dst, r.first)
-		dst = binary.AppendUvarint(dst, r.last)
-	}
+	dst = binary.BigEndian.AppendUint64(dst, h.series)
 	return binary.LittleEndian.AppendUint64(dst, xxhash.Sum64(dst[from:]))
 }
 
@@ -157,21 +152,15 @@ func parseSegmentHeader(rec []byte) (*segmentHeader, error) {
 	h.id.Tenant = string(d.bytes(tenantSizeMax))
 	h.id.Generation = d.uvarint()
 	h.id.Stripes, h.id.HashID, h.id.RefLayout = uint32(d.uvarint()), uint32(d.uvarint()), uint32(d.uvarint())
-	h.epoch, h.num, h.first, h.series = d.uvarint(), d.uvarint(), d.uvarint(), d.uvarint()
+	h.epoch, h.num, h.first = d.uvarint(), d.uvarint(), d.uvarint()
 	n := d.uvarint()
 	if n > stripesMax {
 		return nil, errSegment
 	}
 	for ; n > 0; n-- {
-		h.maxIndex = append(h.maxIndex, d.uvarint())
+		h.maxIndex = append(h.maxIndex, d.be64())
 	}
-	n = d.uvarint()
-	if d.b == nil || n > uint64(len(d.b)) {
-		return nil, errSegment
-	}
-	for ; n > 0; n-- {
-		h.lost = append(h.lost, commitRange{d.uvarint(), d.uvarint()})
-	}
+	h.series = d.be64()
 	if d.b == nil || len(d.b) > 0 || h.kind > segmentCheckpoint {
 		return nil, errSegment
 	}

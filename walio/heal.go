@@ -87,7 +87,7 @@ func (l *Log) rewrite(commits []*encoded) (_ *segment, err error) {
 	}
 	l.frames = l.appendSegmentStart(l.frames[:0], s, first)
 	for i, e := range commits {
-		l.frames = e.appendFrames(l.frames, s.size)
+		l.frames = e.appendFrames(l.frames, s.size+int64(len(l.frames)))
 		s.last = e.num
 		if len(l.frames) < rewriteChunk && i < len(commits)-1 {
 			continue

@@ -2,160 +2,321 @@ package walio
 
 import (
 	"context"
-	"log/slog"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/rekindledb/rekindle/arena/disk"
 )
 
-// Handler takes what is replayed.
-type Handler interface {
-	// Apply gives one stripe what a window of the log holds for it, in log order, reduced to commits greater
-	// than RecoverOptions.From of that stripe. One goroutine at a time calls it for a stripe; different
-	// stripes run in parallel. w and everything in it is reused after Apply returns. An error ends Recover.
-	//
-	// A series may be defined twice, by the checkpoint and by the log: the second definition of a reference
-	// is to be ignored. Samples of a reference that was never defined can occur after damage only.
-	Apply(stripe int, w *StripeWindow) error
-}
+// recovery is one run of Recover.
+type recovery struct {
+	opts    RecoverOptions
+	handler Handler
+	result  Result
 
-// StripeWindow is what a window holds for one stripe: Runs say in which order the columns are to be read.
-type StripeWindow struct {
-	Runs []Run
-	// Series and Samples are shared by all stripes of the window; only the ranges of Runs are this stripe's.
-	Series  []SeriesDef
-	Samples []RefSample
-}
-
-// Run is a stretch of entries of one kind.
-type Run struct {
-	Kind RunKind
-	// Lo and Hi are the range in Series or Samples.
-	Lo, Hi uint32
-	// Record is a whole record of another kind, as Batch.Record got it. It may name other stripes too.
-	Record []byte
-}
-
-// RunKind says what a Run holds.
-type RunKind uint8
-
-const (
-	RunSamples RunKind = iota
-	RunSeries
-	RunRecord
-)
-
-// SeriesDef names a series. Key is its label set in canonical form.
-type SeriesDef struct {
-	Ref uint64
-	Key []byte
-}
-
-// RefSample is a float sample of the series with the given index of the stripe.
-type RefSample struct {
-	T     int64
-	V     uint64
-	Index uint32
-}
-
-// RecoverOptions configure Recover.
-type RecoverOptions struct {
-	FS       disk.FS
-	Dir      string // <tenant>/wal
-	Identity Identity
-	// Epoch is that of this process. A log that a greater epoch has written is refused with ErrFenced.
-	Epoch uint64
-	// From is, for each stripe, the commit that its image contains: only later ones are applied. nil means
-	// all of the log for all stripes. A stripe that is empty needs its commit from the catalogue too,
-	// else commits that were cut long ago count as lost.
-	From []uint64
-	// SyncedThrough is the greatest commit that images and catalogue know to have been durable. A gap up to
-	// there is damage; a gap beyond everything known is the torn end of an unclean stop.
-	SyncedThrough uint64
-	// MinCommit and MinSegment keep the numbers going when images or the catalogue know greater ones than
-	// the log: the position returned is at least that.
-	MinCommit  uint64
-	MinSegment int
-	// AsideDir gets the bytes that recovery cuts off or replaces. It is created when needed.
-	AsideDir string
-	// Ledger is the file to which losses are appended, one JSON object a line. Empty means only the Result has them.
-	Ledger string
-
-	// Workers is the number of goroutines that decode and apply. Default GOMAXPROCS.
-	Workers int
-	// Window is the most float samples decoded together, unless one commit holds more. Workers+2 windows of
-	// 24 bytes a sample are in memory at a time. Default 256k.
-	Window int
-	// Progress is called, by one goroutine at a time, some times a second. May be nil.
-	Progress func(Progress)
-	// Logger gets a line for everything that is not as it should be. Default slog.Default().
-	Logger *slog.Logger
-}
-
-// Progress says how far Recover is.
-type Progress struct {
-	Phase       string // "scan", "replay", "repair"
-	Done, Total int64  // bytes of the log in this phase
-	Samples     uint64 // applied so far
-}
-
-// Result is what Recover found.
-type Result struct {
-	// Position is where Start goes on.
-	Position Position
-	// LastCommit is the greatest commit in the log itself, 0 in an empty one.
-	LastCommit uint64
-	// MaxSynced is the greatest commit known to have been durable before the stop.
-	MaxSynced uint64
-	// MaxIndex is the greatest series index seen anywhere, by stripe: checkpoint, and every reference of
-	// every kind of record that was read. Commits that all images contain are not read again.
-	MaxIndex []uint64
-	// Losses are what damage has cost, and are in the ledger.
-	Losses []Loss
-	// CheckpointDamaged says that names in checkpoint.N were unreadable; the next Cut writes all of it anew.
-	CheckpointDamaged bool
-
-	TornBytes  int64 // cut off the end, never acknowledged as durable
-	FencedNum  uint64
-	Commits    uint64
-	Series     uint64
-	Samples    uint64
-	Others     uint64
-	Bytes      int64
-	Segments   int
-	ScanTime   time.Duration
-	ReplayTime time.Duration
-	RepairTime time.Duration
-}
-
-// Loss is one entry of the ledger.
-type Loss struct {
-	Time time.Time `json:"time"`
-	// File is where the gap or the damage is.
-	File   string `json:"file"`
-	Reason string `json:"reason"`
-	// FirstCommit to LastCommit were lost, or in part if they are one and Partial is set.
-	FirstCommit uint64 `json:"first_commit"`
-	LastCommit  uint64 `json:"last_commit"`
-	Partial     bool   `json:"partial,omitempty"`
-	// Samples and Series are how many float samples and series definitions the lost part held; at most that
-	// many were lost if Exact is false, because images of some stripes contain them.
-	Samples uint64 `json:"samples"`
-	Series  uint64 `json:"series"`
-	Others  uint64 `json:"others,omitempty"`
-	Exact   bool   `json:"exact"`
-	// SeriesAtMost bounds how many series miss samples.
-	SeriesAtMost uint64 `json:"series_at_most"`
-	// MinT and MaxT bound the times of the lost samples, in milliseconds. Both 0: not known.
-	MinT int64 `json:"min_t"`
-	MaxT int64 `json:"max_t"`
-	// Aside is where the damaged file was kept.
-	Aside string `json:"aside,omitempty"`
+	listing  listing
+	segments []*segmentScan
+	plan     *plan
+	partial  []partialIn
+	minFrom  uint64 // all images contain the commits up to here
 }
 
 // Recover reads the log, gives the handler every commit that the images do not contain, once and in order,
 // and leaves a log that Start can go on with and stock tools can read. It needs disk space only to repair
 // damage. It may be cancelled at any time and run again.
 func Recover(ctx context.Context, opts RecoverOptions, h Handler) (Result, error) {
-	return Result{}, nil
+	opts = opts.withDefaults()
+	if err := opts.validate(); err != nil {
+		return Result{}, err
+	}
+	r := &recovery{opts: opts, handler: h}
+	r.result.MaxIndex = make([]uint64, opts.Identity.Stripes)
+	if len(opts.From) > 0 {
+		r.minFrom = slices.Min(opts.From)
+	}
+	for _, step := range []struct {
+		do   func(context.Context) error
+		time *time.Duration
+	}{
+		{r.scan, &r.result.ScanTime},
+		{r.replay, &r.result.ReplayTime},
+		{r.repair, &r.result.RepairTime},
+	} {
+		began := time.Now()
+		if err := step.do(ctx); err != nil {
+			return r.result, err
+		}
+		*step.time = time.Since(began)
+	}
+	r.position()
+	return r.result, nil
+}
+
+// scan is the first pass.
+func (r *recovery) scan(ctx context.Context) error {
+	var err error
+	if r.listing, err = listDir(r.opts.FS, r.opts.Dir); err != nil {
+		return err
+	}
+	for _, num := range r.listing.segments {
+		r.segments = append(r.segments, &segmentScan{num: num, path: segmentPath(r.opts.Dir, num)})
+	}
+	if err := r.readHeaders(ctx, r.segments, segmentLog); err != nil {
+		return err
+	}
+	r.skipOld()
+	if err := r.scanAll(ctx, r.segments, segmentLog); err != nil {
+		return err
+	}
+	r.plan = makePlan(r.segments, r.minFrom, r.opts.SyncedThrough)
+	r.result.MaxSynced, r.result.Fenced = r.plan.maxSynced, r.plan.fenced
+	r.result.Segments = len(r.segments)
+	for _, seg := range r.segments {
+		r.result.Bytes += seg.size
+	}
+	return nil
+}
+
+// readHeaders reads the identity of every segment before anything else is done: a foreign or newer log is
+// refused untouched.
+func (r *recovery) readHeaders(ctx context.Context, segments []*segmentScan, kind byte) error {
+	return r.forEach(ctx, segments, kind, (*scanner).readHeader)
+}
+
+func (r *recovery) scanAll(ctx context.Context, segments []*segmentScan, kind byte) error {
+	var total, done atomic.Int64
+	for _, seg := range segments {
+		if !seg.skipped {
+			total.Add(seg.size)
+		}
+	}
+	return r.forEach(ctx, segments, kind, func(s *scanner, seg *segmentScan) error {
+		if seg.skipped {
+			return nil
+		}
+		err := s.scan(seg)
+		r.report("scan", done.Add(seg.size), total.Load(), 0)
+		return err
+	})
+}
+
+// skipOld marks the segments that hold nothing but commits that all images contain. The next segment must
+// itself begin at or below them: only then everything in this one was synced and never written again.
+func (r *recovery) skipOld() {
+	for i := 0; i+1 < len(r.segments); i++ {
+		next := r.segments[i+1].header
+		if r.segments[i].header == nil || next == nil || next.first > r.minFrom {
+			return
+		}
+		r.segments[i].skipped = true
+	}
+}
+
+// forEach calls do for all segments, spread over the workers. The first error ends it.
+func (r *recovery) forEach(ctx context.Context, segments []*segmentScan, kind byte, do func(*scanner, *segmentScan) error) error {
+	var next atomic.Int64
+	var once sync.Once
+	var first error
+	stop := func(err error) {
+		once.Do(func() { first = err })
+		next.Store(math.MaxInt32)
+	}
+	var wg sync.WaitGroup
+	for range min(r.opts.Workers, len(segments)) {
+		wg.Go(func() {
+			s := newScanner(&r.opts, kind)
+			for {
+				i := next.Add(1) - 1
+				if i >= int64(len(segments)) {
+					return
+				}
+				if ctx.Err() != nil {
+					stop(ctx.Err())
+					return
+				}
+				if err := do(s, segments[i]); err != nil {
+					stop(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return first
+}
+
+var reporting sync.Mutex
+
+func (r *recovery) report(phase string, done, total int64, samples uint64) {
+	if r.opts.Progress != nil {
+		reporting.Lock()
+		defer reporting.Unlock()
+		r.opts.Progress(Progress{phase, done, total, samples})
+	}
+}
+
+// replay is the second pass: names from the checkpoint where they are needed, then the log.
+func (r *recovery) replay(ctx context.Context) error {
+	if err := r.replayCheckpoint(ctx); err != nil {
+		return err
+	}
+	var extents []extent
+	total := int64(0)
+	for _, e := range r.plan.extents {
+		if e.last > r.minFrom {
+			extents = append(extents, e)
+			total += e.end - e.off
+		}
+	}
+	rp := &replay{
+		handler: r.handler, extents: extents, maxSynced: r.plan.maxSynced,
+		filter:   newFilter(r.opts.Identity.Stripes, r.opts.From),
+		progress: func(bytes int64, samples uint64) { r.report("replay", bytes, total, samples) },
+	}
+	if err := r.run(ctx, rp); err != nil {
+		return err
+	}
+	if rp.ended {
+		r.endAt(rp.end)
+	}
+	r.partial = rp.partial
+	t := &r.result
+	t.Commits, t.Read, t.Applied = rp.totals.commits, rp.totals.read, rp.totals.applied
+	return nil
+}
+
+func (r *recovery) run(ctx context.Context, rp *replay) error {
+	if len(rp.extents) == 0 {
+		return ctx.Err()
+	}
+	err := rp.run(ctx, r.opts.Workers, func() *extentDecoder {
+		return &extentDecoder{fs: r.opts.FS, filter: rp.filter}
+	})
+	if err != nil {
+		return err
+	}
+	for i := range r.result.MaxIndex {
+		r.result.MaxIndex[i] = max(r.result.MaxIndex[i], rp.totals.maxIndex[i])
+	}
+	return nil
+}
+
+// endAt moves the end of the log to where the second pass found it.
+func (r *recovery) endAt(end uint64) {
+	i := 0
+	for i < len(r.plan.extents) && r.plan.extents[i].first <= end {
+		e := &r.plan.extents[i]
+		if e.last > end {
+			e.last, e.trimmed = end, true
+		}
+		i++
+	}
+	r.plan.extents, r.plan.end = r.plan.extents[:i], end
+}
+
+// position says where Start goes on.
+func (r *recovery) position() {
+	p := &r.result.Position
+	p.Commit = max(r.plan.end, r.opts.MinCommit, r.minFrom)
+	p.Segment = max(p.Segment, r.opts.MinSegment)
+	if n := len(r.plan.extents); n > 0 {
+		last := &r.plan.extents[n-1]
+		r.result.LastCommit = last.last
+		p.Totals = last.after()
+	}
+	for i, seg := range r.segments {
+		p.Segment = max(p.Segment, seg.num+1)
+		last := uint64(0)
+		if n := len(p.segments); n > 0 {
+			last = p.segments[n-1].last
+		}
+		if seg.skipped {
+			last = max(last, r.segments[i+1].header.first-1)
+		}
+		for _, e := range r.plan.inSegment(seg) {
+			last = max(last, e.last)
+		}
+		p.segments = append(p.segments, finishedSegment{seg.num, last, seg.size})
+	}
+	if n := len(r.listing.checkpoints); n > 0 {
+		p.Segment = max(p.Segment, r.listing.checkpoints[n-1]+1)
+	}
+}
+
+// replayCheckpoint hands out the names of series that the log no longer defines, to those stripes whose
+// image does not reach to where the log begins.
+func (r *recovery) replayCheckpoint(ctx context.Context) error {
+	n := len(r.listing.checkpoints)
+	if n == 0 {
+		return nil
+	}
+	dir := checkpointPath(r.opts.Dir, r.listing.checkpoints[n-1])
+	c, segments, err := r.openCheckpoint(ctx, dir)
+	if err != nil {
+		return err
+	}
+	c.num = r.listing.checkpoints[n-1]
+	for i, index := range c.maxIndex {
+		r.result.MaxIndex[i] = max(r.result.MaxIndex[i], index)
+	}
+	from, needed := r.namesNeeded()
+	if needed {
+		if err := r.replayNames(ctx, dir, &c, segments, from); err != nil {
+			return err
+		}
+	}
+	r.result.CheckpointDamaged = !c.valid
+	r.result.Position.checkpoint = c
+	return nil
+}
+
+// namesNeeded returns a filter that lets the names of those stripes through that need them.
+func (r *recovery) namesNeeded() (from []uint64, needed bool) {
+	begins := r.plan.maxSynced + 1
+	if len(r.plan.extents) > 0 {
+		begins = r.plan.extents[0].first
+	}
+	if len(r.segments) > 0 && r.segments[0].skipped {
+		begins = min(begins, r.segments[0].header.first)
+	}
+	from = make([]uint64, r.opts.Identity.Stripes)
+	for i := range from {
+		image := uint64(0)
+		if r.opts.From != nil {
+			image = r.opts.From[i]
+		}
+		if image+1 < begins {
+			needed = true
+		} else {
+			from[i] = math.MaxUint64
+		}
+	}
+	return from, needed
+}
+
+func (r *recovery) replayNames(ctx context.Context, dir string, c *checkpointState, segments []*segmentScan, from []uint64) error {
+	if err := r.scanAll(ctx, segments, segmentCheckpoint); err != nil {
+		return err
+	}
+	last := uint64(0)
+	for _, seg := range segments {
+		last = max(last, lastOf(seg.extents))
+	}
+	p := makePlan(segments, 0, last) // every gap is damage
+	rp := &replay{handler: r.handler, extents: p.extents, maxSynced: last, filter: newFilter(r.opts.Identity.Stripes, from)}
+	if err := r.run(ctx, rp); err != nil {
+		return err
+	}
+	if got := rp.totals.read.Series; !c.valid || got < c.series {
+		c.valid = false
+		r.lose(Loss{
+			File:   filepath.Base(dir),
+			Reason: fmt.Sprintf("%d of %d names of series in the checkpoint are readable", got, c.series),
+			Series: c.series - min(c.series, got), Bound: BoundAtMost,
+		})
+	}
+	return nil
 }

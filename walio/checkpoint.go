@@ -1,0 +1,170 @@
+package walio
+
+import (
+	"context"
+
+	"github.com/rekindledb/rekindle/arena/disk"
+)
+
+// checkpointState is what the newest checkpoint holds.
+type checkpointState struct {
+	num int
+	// valid is false without a checkpoint and if it is damaged: then the next one is written whole.
+	valid    bool
+	segments int
+	series   uint64
+	maxIndex []uint64
+}
+
+// checkpointWriter writes one segment of a checkpoint. Like the log it consists of commits, so that the same
+// reader verifies it; their numbers count within the checkpoint and mean nothing outside.
+type checkpointWriter struct {
+	log    *Log
+	dir    string
+	state  *checkpointState // after this segment
+	num    int
+	commit uint64
+	before Totals
+
+	file  disk.File
+	out   fileAppender
+	comp  *compressor
+	batch Batch
+	enc   encoded
+	head  commitHeader
+}
+
+func newCheckpointWriter(l *Log, dir string, state *checkpointState) (*checkpointWriter, error) {
+	comp, err := newCompressor(l.opts.Compression)
+	if err != nil {
+		return nil, err
+	}
+	return &checkpointWriter{
+		log: l, dir: dir, state: state, num: state.segments, comp: comp,
+		commit: uint64(state.segments) << 32, before: Totals{Series: state.series},
+	}, nil
+}
+
+// write writes the series above state.maxIndex, stripe by stripe, and syncs. Without any, no segment is made
+// unless the checkpoint would have none.
+func (w *checkpointWriter) write(names Names) error {
+	defer w.close()
+	if w.num == 0 {
+		if err := w.create(); err != nil {
+			return err
+		}
+	}
+	after := append([]uint64(nil), w.state.maxIndex...)
+	stripes := uint64(w.log.opts.Identity.Stripes)
+	for stripe, index := range after {
+		w.batch.reset()
+		names.Each(stripe, index, func(ref uint64, key []byte) {
+			w.batch.Series(ref, key)
+			w.state.maxIndex[stripe] = max(w.state.maxIndex[stripe], ref/stripes)
+		})
+		w.batch.finish()
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	return w.finish()
+}
+
+func (w *checkpointWriter) create() (err error) {
+	w.file, err = w.log.opts.FS.Create(segmentPath(w.dir, w.num))
+	if err != nil {
+		return err
+	}
+	w.out = fileAppender{file: w.file, frames: w.appendHead(nil)}
+	return nil
+}
+
+// appendHead appends the segment header. Its size does not depend on the counts, so it can be written again
+// when they are known.
+func (w *checkpointWriter) appendHead(dst []byte) []byte {
+	return appendFragments(dst, 0, appendSegmentHeader(nil, &segmentHeader{
+		kind: segmentCheckpoint, id: w.log.opts.Identity, epoch: w.log.opts.Epoch,
+		num: uint64(w.num), first: uint64(w.num)<<32 + 1,
+		maxIndex: w.state.maxIndex, series: w.state.series,
+	}), 0)
+}
+
+// recordsPerNameCommit bounds what is read at once: 16 records of 64 KiB.
+const recordsPerNameCommit = 16
+
+// flush writes the batch, which holds series only, as commits of a few records.
+func (w *checkpointWriter) flush() error {
+	col := w.batch.series
+	from, before := 0, uint64(0)
+	for i := 0; i < len(col.ends); i += recordsPerNameCommit {
+		j := min(i+recordsPerNameCommit, len(col.ends))
+		part := Batch{series: records{bytes: col.bytes[from:col.ends[j-1]]}}
+		for _, end := range col.ends[i:j] {
+			part.series.ends = append(part.series.ends, end-from)
+		}
+		part.counts.Series = w.batch.seriesAtEnd[j-1] - before
+		from, before = col.ends[j-1], w.batch.seriesAtEnd[j-1]
+		if w.file == nil {
+			if err := w.create(); err != nil {
+				return err
+			}
+		}
+		w.commit++
+		w.head.flags, w.head.generation, w.head.epoch = 0, w.log.opts.Identity.Generation, w.log.opts.Epoch
+		w.head.commit, w.head.before = w.commit, w.before
+		encodeCommit(&w.enc, &part, &w.head, w.comp)
+		w.before = w.before.plus(part.counts)
+		w.state.series += part.counts.Series
+		if err := w.out.append(&w.enc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *checkpointWriter) finish() error {
+	if w.file == nil {
+		return nil
+	}
+	if err := w.out.flush(); err != nil {
+		return err
+	}
+	if _, err := w.file.WriteAt(w.appendHead(nil), 0); err != nil {
+		return err
+	}
+	w.state.segments++
+	return w.file.Sync()
+}
+
+func (w *checkpointWriter) close() {
+	if w.file != nil {
+		w.file.Close()
+	}
+}
+
+// openCheckpoint reads the headers of a checkpoint's segments. The last one sums up all of them.
+func (r *recovery) openCheckpoint(ctx context.Context, dir string) (checkpointState, []*segmentScan, error) {
+	var c checkpointState
+	list, err := listDir(r.opts.FS, dir)
+	if err != nil {
+		return c, nil, err
+	}
+	var segments []*segmentScan
+	for _, num := range list.segments {
+		segments = append(segments, &segmentScan{num: num, path: segmentPath(dir, num)})
+	}
+	if err := r.readHeaders(ctx, segments, segmentCheckpoint); err != nil {
+		return c, nil, err
+	}
+	c.segments = len(segments)
+	c.valid = len(segments) > 0
+	for i, seg := range segments {
+		h := seg.header
+		if h == nil || seg.num != i || h.num != uint64(i) || len(h.maxIndex) != int(r.opts.Identity.Stripes) {
+			c.valid = false
+			continue
+		}
+		c.series, c.maxIndex = max(c.series, h.series), h.maxIndex
+	}
+	return c, segments, nil
+}
