@@ -66,6 +66,7 @@ type stripe struct {
 	root   *root        // in a
 	pend   []entry      // a's pending buffer, its length is root.pendingLen
 	chunks *chunkStore
+	warm   uint32 // where lookUp leaves what it loaded
 }
 
 // open makes the stripe's arena. Called under mu.

@@ -72,24 +72,11 @@ func (s *stripe) appendLocked(b *Batch, items []uint32, samples int, bd bounds, 
 		return err
 	}
 	before := len(s.pend)
-	var (
-		slots [group]uint64
-		recs  [group]*record
-	)
+	var recs [group]*record
 	for len(items) > 0 {
 		n := min(group, len(items))
-		// The loops below touch one level of memory each: the slot, the record, the labels.
-		for i := range n {
-			slots[i] = s.root.series.Slot(s.a, tagOf(b.Series[items[i]].Hash))
-		}
-		for i := range n {
-			recs[i] = nil
-			if v := uint32(slots[i]); v != 0 && uint32(slots[i]>>32) == tagOf(b.Series[items[i]].Hash) {
-				recs[i] = s.record(v)
-			}
-		}
-		for i := range n {
-			item := items[i]
+		s.lookUp(b, items[:n], &recs)
+		for i, item := range items[:n] {
 			if err := s.appendSeries(b, int(item), recs[i], bd, o); err != nil {
 				return err
 			}
@@ -98,6 +85,54 @@ func (s *stripe) appendLocked(b *Batch, items []uint32, samples int, bd bounds, 
 	}
 	s.tail.Add(int64(len(s.pend) - before))
 	return nil
+}
+
+// lookUp finds the records that the tags of a group of series lead to first; nil where there is none. Whether
+// they are the right ones is still to be seen.
+//
+// A sample's way leads through the slot, the index, the record, the label set and its pairs, and the end of
+// the open chunk: none in the cache, each found by the one before. Walked one series after another that is
+// half a dozen misses in a row. Each loop here loads one level for the whole group, so that its misses overlap,
+// and the loops that follow find everything near.
+func (s *stripe) lookUp(b *Batch, items []uint32, recs *[group]*record) {
+	var (
+		slots [group]uint64
+		refs  [group]arena.Ref
+		sum   uint32 // keeps the loads alive
+	)
+	for i, item := range items {
+		slots[i] = s.root.series.Slot(s.a, tagOf(b.Series[item].Hash))
+	}
+	for i, item := range items {
+		refs[i] = 0
+		if v := uint32(slots[i]); v != 0 && uint32(slots[i]>>32) == tagOf(b.Series[item].Hash) {
+			refs[i] = s.root.index.Get(s.a, v)
+		}
+	}
+	for i := range items {
+		recs[i] = nil
+		if refs[i] != 0 {
+			recs[i] = arena.At[record](s.a, refs[i])
+			sum += uint32(recs[i].labels)
+		}
+	}
+	for i := range items {
+		if r := recs[i]; r != nil {
+			set := s.pairsOf(r.labels)
+			sum += set[len(set)-1]
+			if r.chunk != 0 {
+				sum += uint32(*arena.At[uint8](s.a, r.chunk+arena.Ref(r.state.Bits/8/refUnit)))
+			}
+		}
+	}
+	for i := range items {
+		if r := recs[i]; r != nil {
+			for _, p := range s.pairsOf(r.labels) {
+				sum += arena.At[pair](s.a, arena.Ref(p)).size
+			}
+		}
+	}
+	s.warm = sum
 }
 
 // chunkRoom is what n samples can need of new chunk memory, in the worst case.

@@ -156,7 +156,7 @@ func (t *Tenant) Live(i int) int {
 
 // Each implements walio.Names: the series of a stripe with an index above after, ascending. Labels never
 // change, so that only the references are copied under the lock.
-func (t *Tenant) Each(i int, after uint64, yield func(ref uint64, key []byte) error) error {
+func (t *Tenant) Each(i int, after uint64, yield func(ref uint64, key []byte)) {
 	type named struct {
 		index uint32
 		set   arena.Ref
@@ -178,13 +178,11 @@ func (t *Tenant) Each(i int, after uint64, yield func(ref uint64, key []byte) er
 		}
 		s.mu.Unlock()
 		if len(step) == 0 {
-			return nil
+			return
 		}
 		for _, n := range step {
 			key = s.appendKey(key[:0], n.set)
-			if err := yield(s.ref(n.index), key); err != nil {
-				return err
-			}
+			yield(s.ref(n.index), key)
 		}
 	}
 }

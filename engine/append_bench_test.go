@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/stretchr/testify/require"
+)
+
+// benchBatches are requests of 500 series each, 10 labels a series, like pods of a Kubernetes cluster.
+func benchBatches(series int) []Batch {
+	const perRequest = 500
+	out := make([]Batch, 0, series/perRequest)
+	for at := 0; at < series; at += perRequest {
+		var b Batch
+		for i := range perRequest {
+			target := at / perRequest
+			add(&b, labels.FromStrings(
+				labels.MetricName, fmt.Sprintf("container_some_metric_number_%d_total", i),
+				"cluster", "prod-eu-west-1", "container", "application", "endpoint", "https-metrics",
+				"instance", fmt.Sprintf("10.%d.%d.%d:9090", target>>16, target>>8&255, target&255), "job", "kubelet",
+				"namespace", fmt.Sprintf("namespace-%d", target%100), "node", fmt.Sprintf("node-%d", target%500),
+				"pod", fmt.Sprintf("application-7c9f8d6b5-%05x", target), "service", "kubelet",
+			), Sample{})
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// What an append costs without log and transport: one sample a series a request.
+func BenchmarkAppend(b *testing.B) {
+	for _, series := range []int{10_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprintf("series=%d", series), func(b *testing.B) {
+			c := testConfig(b, func(c *Config) { c.WAL, c.Stripes = false, 64 })
+			e := start(b, c)
+			batches := benchBatches(series)
+			t := testNow.UnixMilli()
+			round := func(k int) {
+				for i := range batches {
+					x := &batches[i]
+					for j := range x.Samples {
+						x.Samples[j] = sample(t+int64(k)*15_000, float64(k*(j%10)))
+					}
+					push(b, e, "t", x)
+				}
+			}
+			round(0)
+			b.ReportAllocs()
+			k := 1
+			for b.Loop() {
+				round(k)
+				k++
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*series), "ns/sample")
+			var st Stats
+			e.Tenant("t").Stats(&st)
+			sum := uint64(0)
+			for p, n := range st.Memory {
+				sum += n
+				b.ReportMetric(float64(n)/float64(series), fmt.Sprintf("%s-B/series", []string{"rec", "chunk", "label", "post", "table", "index", "pend"}[p]))
+			}
+			b.ReportMetric(float64(sum)/float64(series), "B/series")
+			require.NoError(b, e.Close())
+		})
+	}
+}
