@@ -55,6 +55,33 @@ func TestDamagedBodyIsLikePrometheus(t *testing.T) {
 	}
 }
 
+// A series cut anywhere, in a body that is whole, is refused or accepted as by Prometheus.
+func TestCutSeriesIsLikePrometheus(t *testing.T) {
+	o := DefaultOptions()
+	d, b := NewDecoder(o), &engine.Batch{}
+	for seed := range uint64(40) {
+		rng := rand.New(rand.NewPCG(seed, 4))
+		enc := odd{rng: rng, rate: 0.05}
+		r := podRequest(1)
+		r.series[0].exemplars, r.series[0].histograms = 1, 1
+		for v, body := range [][]byte{V1: enc.v1(r), V2: enc.v2(r)} {
+			for p := 0; p < len(body); {
+				num, typ, q, f := tag(body, p)
+				require.Equal(t, faultNone, f)
+				next, f := skip(body, q, typ)
+				require.Equal(t, faultNone, f)
+				if lo, hi, _ := span(body, q); typ == wireBytes && (num == 1 || num == 5) {
+					for i := lo; i < hi; i++ {
+						cut := append(body[:p:p], enc.bytes(nil, int(num), body[lo:i])...)
+						requireLikePrometheus(t, d, o, Version(v), append(cut, body[next:]...), b)
+					}
+				}
+				p = next
+			}
+		}
+	}
+}
+
 // Both versions of a request come to the same batch, through Snappy.
 func TestVersionsAgree(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))

@@ -125,26 +125,21 @@ func (o odd) v2(r modelRequest) []byte {
 	}
 	var fields [][]byte
 	for _, s := range r.series {
-		var inner [][]byte
-		var packed []byte
+		var packed, single []byte // the first refs packed, the others one by one
+		unpacked := false
 		for _, l := range s.labels {
 			for _, part := range []string{l.name, l.value} {
-				packed = o.uvarint(packed, uint64(ref(part)))
-				if o.now() && len(inner) == 0 { // the rest one by one
-					inner = append(inner, o.bytes(nil, 1, packed), nil)
-					packed = nil
+				if unpacked = unpacked || o.now(); unpacked {
+					single = o.varint(single, 1, uint64(ref(part)))
+				} else {
+					packed = o.uvarint(packed, uint64(ref(part)))
 				}
 			}
 		}
 		if s.badRef {
-			packed = o.uvarint(packed, uint64(math.MaxUint32))
+			single = o.varint(single, 1, math.MaxUint32)
 		}
-		if inner == nil {
-			inner = append(inner, o.bytes(nil, 1, packed))
-		} else {
-			inner[1] = o.bytes(nil, 1, packed)
-			inner = [][]byte{slices.Concat(inner...)}
-		}
+		inner := [][]byte{append(o.bytes(nil, 1, packed), single...)}
 		inner = append(inner, o.samples(s)...)
 		for range s.histograms {
 			inner = append(inner, o.bytes(nil, 3, o.varint(nil, 15, o.rng.Uint64())))

@@ -61,6 +61,7 @@ func TestNoMessage(t *testing.T) {
 		{V2, bytesOf("\x20\x01"), faultTexts[faultKnownField]},                                     // a symbol as varint
 		{V2, bytesOf("\x2a\x05", "\x0d\x01\x02\x03\x04"), faultTexts[faultKnownField]},             // refs as fixed32
 		{V2, bytesOf("\x2a\x03", "\x0a\x02\x80"), faultTexts[faultTruncated]},
+		{V2, bytesOf("\x2a\x01", "\x08"), faultTexts[faultTruncated]},
 		{V2, bytesOf("\x2a\x04", "\x12\x02", "\x1a\x00"), faultTexts[faultKnownField]}, // a start timestamp as bytes
 		{V2, bytesOf("\x2a\x04", "\x2a\x02", "\x1a\x00"), faultTexts[faultKnownField]}, // help_ref as bytes
 		{3, nil, "no such version of the protocol"},

@@ -199,7 +199,7 @@ func (d *Decoder) collectRefs(m []byte, p, typ int) (next int, f fault) {
 	refs = refs[:n+end-p]
 	for p < end {
 		var v uint64
-		if m[p] < 0x80 {
+		if p < len(m) && m[p] < 0x80 {
 			v = uint64(m[p])
 			p++
 		} else if p+1 < len(m) && m[p+1] < 0x80 {
