@@ -157,6 +157,9 @@ func TestDamagedSlots(t *testing.T) {
 			if l.Found != (c.commit > 0) || l.Entry.Commit != c.commit || l.Found && !bytes.Equal(got, m.past[c.commit]) {
 				t.Fatalf("%+v", l)
 			}
+			if strings.HasPrefix(c.name, "of another") && !strings.Contains(l.Failed[0].Error(), "foreign image: its generation") {
+				t.Errorf("%v does not say that the image is foreign", l.Failed[0])
+			}
 			for _, f := range l.Failed {
 				if errors.Is(f, ErrUnfinished) || !errors.Is(f, arena.ErrDamaged) {
 					t.Errorf("not reported as damage: %v", f)
@@ -174,6 +177,28 @@ func TestDamagedSlots(t *testing.T) {
 	}
 }
 
+// TestInterruptedWrite shows that a slot whose writing was cut short is told from a damaged one, and that a writer
+// which failed cannot be used again.
+func TestInterruptedWrite(t *testing.T) {
+	mem, m := twoImages(t)
+	fault := &faultfs.Rule{Kinds: faultfs.Write, Path: "images/*", Err: errors.New("cut short"), Skip: 1}
+	s, err := Open(testConfig(faultfs.Inject(mem, fault)), "anonymous")
+	s = mustStore(t, s, err)
+	w := s.Begin(0)
+	runs := m.runs(w.Slot, w.All)
+	for _, want := range []string{"cut short", ErrOrder.Error()} {
+		if err := w.Write(m.meta(30), runs); err == nil || !strings.Contains(err.Error(), want) {
+			t.Fatalf("%v, want %s", err, want)
+		}
+	}
+	flip(t, mem, testDir+"/images/00.b", dataOffset, 1)
+	l, _, _, err := load(reopen(t, mem), 0)
+	must(t, err)
+	if l.Found || len(l.Failed) != 2 || errors.Is(l.Failed[0], ErrUnfinished) || !errors.Is(l.Failed[1], ErrUnfinished) {
+		t.Fatalf("%+v", l)
+	}
+}
+
 // TestLoadStops shows that a reason which says nothing about the image (no memory, say) ends the load without
 // giving the image up, and that an image which the walk refuses is given up.
 func TestLoadStops(t *testing.T) {
@@ -184,10 +209,13 @@ func TestLoadStops(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	l, err := s.Load(0, func(im *Image) error {
+		if err := im.ReadTo(make([]byte, im.Size())); err != nil {
+			return err
+		}
 		if im.Entry.Commit == 20 {
 			return fmt.Errorf("record 5 is outside: %w", arena.ErrDamaged)
 		}
-		return im.ReadTo(make([]byte, im.Size()))
+		return nil
 	})
 	if err != nil || l.Entry.Commit != 10 || len(l.Failed) != 1 {
 		t.Fatalf("%+v, %v", l, err)

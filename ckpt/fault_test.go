@@ -62,6 +62,9 @@ func oneFault(seed uint64, fault *faultfs.Rule, hit *faultfs.Op) error {
 		if faulty := fault.Fired() > fired; faulty != (err != nil) && hit.Kind != faultfs.Allocate {
 			return fmt.Errorf("image at %d: fault fired %v, error: %v", commit, faulty, err)
 		}
+		if commit < 60 && fault.Fired() == fired {
+			continue
+		}
 		for range 4 {
 			if err := st.check(mem.Crash(r), st.durable); err != nil {
 				return fmt.Errorf("power cut after the image at %d: %w", commit, err)

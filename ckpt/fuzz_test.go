@@ -92,17 +92,22 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// FuzzImage puts a header in front of any data and table and loads it, with every checksum up to the extents'
-// made right if fix says so. It never takes memory beyond the size of the file, and what is loaded is the data.
+// FuzzImage puts a header in front of data and a table that are cut and patched anywhere, and loads it, with every
+// checksum up to the extents' made right if fix says so. It never takes memory beyond the size of the file, and
+// what is loaded is the data.
 func FuzzImage(f *testing.F) {
 	b := golden(f, "layout1.slot")
-	head := headerMin + 2*headerChunk
-	f.Add(b[:head], b[dataOffset:], false)
-	f.Add(b[:head], b[dataOffset:], true)
-	f.Add(b[:head], b[dataOffset:dataOffset+5000], true)
-	f.Fuzz(func(t *testing.T, head, body []byte, fix bool) {
-		file := append(make([]byte, 0, dataOffset+len(body)), head[:min(len(head), dataOffset)]...)
-		file = append(file[:dataOffset], body...)
+	head, golden := b[:headerMin+2*headerChunk], b[dataOffset:]
+	f.Add(head, uint16(len(golden)), []byte{}, uint16(0), false)
+	f.Add(head, uint16(len(golden)), []byte{5}, uint16(4096), true)
+	f.Add(head, uint16(5000), []byte{}, uint16(0), true)
+	f.Add(head, uint16(20000), []byte("abc"), uint16(2*ExtentSize), true)
+	f.Fuzz(func(t *testing.T, head []byte, size uint16, patch []byte, at uint16, fix bool) {
+		file := make([]byte, dataOffset+int(size))
+		copy(file[:dataOffset], head)
+		body := file[dataOffset:]
+		copy(body, golden)
+		copy(body[min(len(body), int(at)):], patch)
 		if fix {
 			// The table's hash, if the table is where it seems to be.
 			extents := binary.LittleEndian.Uint32(file[128:])
