@@ -22,6 +22,7 @@ var layers = map[string][]string{
 	"bench":              {"bench/...", "rpc/...", "engine/...", "walio/...", "ckpt/...", "arena/..."},
 	"rpc":                {"engine", "engine/promstore"},
 	"rpc/httpsrv":        {"engine", "engine/promstore", "rpc/wire"},
+	"rpc/metrics":        {"engine", "arena"},
 	"rpc/wire":           {"engine"},
 	"engine":             {"engine/xor", "walio", "ckpt", "arena", "arena/disk"},
 	"engine/promstore":   {"engine"},

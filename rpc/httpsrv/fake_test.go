@@ -7,7 +7,6 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -29,11 +28,15 @@ type fake struct {
 	samples []engine.Sample
 	err     error
 	during  func(context.Context) // called inside Append
+	discard bool                  // keep nothing
 }
 
 func (f *fake) Append(ctx context.Context, tenant string, b *engine.Batch) (int, error) {
 	if f.during != nil {
 		f.during(ctx)
+	}
+	if f.discard {
+		return len(b.Samples), nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -42,9 +45,13 @@ func (f *fake) Append(ctx context.Context, tenant string, b *engine.Batch) (int,
 	return len(b.Samples), f.err
 }
 
-func (f *fake) Metadata(tenant, family string) []Family {
-	all := []Family{{Name: "up", Type: 2, Help: "Help of " + tenant}, {Name: "requests_total", Type: 1}}
-	return slices.DeleteFunc(all, func(m Family) bool { return family != "" && m.Name != family })
+func (f *fake) Metadata(tenant, family string, yield func(string, []engine.Description) bool) {
+	if (family == "" || family == "up") && !yield("up", []engine.Description{{Type: 2, Help: "Help of " + tenant}, {Type: 0}}) {
+		return
+	}
+	if family == "" || family == "requests_total" {
+		yield("requests_total", []engine.Description{{Type: 1}})
+	}
 }
 
 // fakeSource has one series, up{tenant="..."}, that is 1 every 15 s from 0 to 600 s.

@@ -58,9 +58,12 @@ func (g *Gate) Close(ctx context.Context) error {
 func (g *Gate) enter() *refusal {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
+	if g.closing.Err() != nil {
+		return unavailable("not ready: stopping", 0)
+	}
 	if !g.open {
 		s := g.status()
-		return unavailable(s.text(), s.Left)
+		return unavailable("not ready: "+s.Text, s.Left)
 	}
 	g.inside.Add(1)
 	return nil

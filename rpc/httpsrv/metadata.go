@@ -8,13 +8,9 @@ import (
 	"github.com/grafana/dskit/user"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/metadata"
-)
 
-// Family describes a metric family. Type is remote write's number.
-type Family struct {
-	Name, Help, Unit string
-	Type             uint8
-}
+	"github.com/rekindledb/rekindle/engine"
+)
 
 // metricTypes are remote write's numbers of the types of metric families.
 var metricTypes = [...]model.MetricType{
@@ -40,17 +36,22 @@ func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	families := map[string][]metadata.Metadata{}
-	for _, m := range s.opts.Store.Metadata(id, r.FormValue("metric")) {
-		have, known := families[m.Name]
-		if !known && limit >= 0 && len(families) >= limit || perMetric > 0 && len(have) >= perMetric {
-			continue
+	s.opts.Store.Metadata(id, r.FormValue("metric"), func(family string, all []engine.Description) bool {
+		if limit >= 0 && len(families) >= limit {
+			return false
 		}
-		families[m.Name] = append(have, metadataOf(m))
-	}
+		if perMetric > 0 {
+			all = all[:min(perMetric, len(all))]
+		}
+		for _, d := range all {
+			families[family] = append(families[family], metadataOf(d))
+		}
+		return true
+	})
 	writeJSON(w, http.StatusOK, map[string]any{"status": "success", "data": families})
 }
 
-func metadataOf(m Family) metadata.Metadata {
+func metadataOf(m engine.Description) metadata.Metadata {
 	t := model.MetricTypeUnknown
 	if int(m.Type) < len(metricTypes) {
 		t = metricTypes[m.Type]

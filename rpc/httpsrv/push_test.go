@@ -236,7 +236,6 @@ func TestGateCloseWaitsForPushes(t *testing.T) {
 	if err := h.gate.Close(soon); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("closed with a push inside: %v", err)
 	}
-	h.status = Status{Phase: "stopping"}
 	if resp, text := h.do(t, http.MethodPost, "/push", bytes.NewReader(bodyV1(t, 1))); resp.StatusCode != 503 || !strings.Contains(text, "stopping") {
 		t.Errorf("push while closing: %d %s", resp.StatusCode, text)
 	}

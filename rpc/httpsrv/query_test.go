@@ -34,7 +34,7 @@ func TestQueryAPI(t *testing.T) {
 			"/labels":                      `["__name__","tenant"]`,
 			"/label/tenant/values":         `["team-a"]`,
 			"/series?match[]=up":           `[{"__name__":"up","tenant":"team-a"}]`,
-			"/metadata":                    `"up":[{"type":"gauge","unit":"","help":"Help of team-a"}]`,
+			"/metadata":                    `"up":[{"type":"gauge","unit":"","help":"Help of team-a"},{"type":"unknown"`,
 			"/metadata?metric=other":       `"data":{}`,
 			"/metadata?limit=0":            `"data":{}`,
 			"/query_exemplars?query=up":    `"data":[]`,
@@ -100,13 +100,11 @@ func (brokenSource) LabelNames(context.Context, int64, int64, int, ...*labels.Ma
 // While the gate is shut, pushes and queries are told how long it will take; health and metrics are not asked to wait.
 func TestNotReady(t *testing.T) {
 	h := newHarness(t, nil)
-	if err := h.gate.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	h.status = Status{Phase: "replaying the log", Percent: 63, Left: 3500e6}
+	h.gate.open = false
+	h.status = Status{Text: "replaying the log, 63 %", Left: 3500e6}
 	for _, path := range []string{"/ready", "/-/ready", "/api/v1/query?query=up", "/prometheus/api/v1/labels"} {
 		resp, text := h.do(t, http.MethodGet, path, nil)
-		if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "4" || text != "not ready: replaying the log, 63 %, 3.5 s left\n" {
+		if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "4" || text != "not ready: replaying the log, 63 %\n" {
 			t.Errorf("%s: %d %q Retry-After %q", path, resp.StatusCode, text, resp.Header.Get("Retry-After"))
 		}
 	}
@@ -233,10 +231,19 @@ func TestPages(t *testing.T) {
 // A limit bounds families, limit_per_metric what is said of each, and what is no number is named.
 func TestMetadataLimits(t *testing.T) {
 	h := newHarness(t, nil)
-	var got struct{ Data map[string][]any }
-	_, text := h.do(t, http.MethodGet, "/api/v1/metadata?limit=1", nil)
-	if err := json.Unmarshal([]byte(text), &got); err != nil || len(got.Data) != 1 {
-		t.Errorf("limit=1: %v %s", err, text)
+	for query, want := range map[string]string{"": "2 3", "limit=1": "1 2", "limit_per_metric=1": "2 2", "limit=0": "0 0", "metric=requests_total": "1 1"} {
+		var got struct{ Data map[string][]any }
+		_, text := h.do(t, http.MethodGet, "/api/v1/metadata?"+query, nil)
+		if err := json.Unmarshal([]byte(text), &got); err != nil {
+			t.Fatalf("%s: %v %s", query, err, text)
+		}
+		entries := 0
+		for _, list := range got.Data {
+			entries += len(list)
+		}
+		if s := fmt.Sprint(len(got.Data), entries); s != want {
+			t.Errorf("%s: families and entries are %s, want %s", query, s, want)
+		}
 	}
 	if resp, text := h.do(t, http.MethodGet, "/api/v1/metadata?limit=x", nil); resp.StatusCode != 400 || !strings.Contains(text, "limit must be a number") {
 		t.Errorf("limit=x: %d %s", resp.StatusCode, text)

@@ -6,25 +6,10 @@ import (
 	"time"
 )
 
-// Status is how far the engine is.
+// Status says why the engine is not ready.
 type Status struct {
-	Ready bool
-	// Phase says what it does or why it is not ready, in a word or a sentence.
-	Phase string
-	// Percent of the phases until ready that are done, 0 to 100, and the time that the rest will take; 0 if not known.
-	Percent float64
-	Left    time.Duration
-}
-
-func (s Status) text() string {
-	text := "not ready: " + s.Phase
-	if s.Percent > 0 {
-		text += fmt.Sprintf(", %.0f %%", s.Percent)
-	}
-	if s.Left > 0 {
-		text += fmt.Sprintf(", %.1f s left", s.Left.Seconds())
-	}
-	return text
+	Text string        // phase, percent, seconds left
+	Left time.Duration // the same for programs; 0 or less if it is not known
 }
 
 // ready answers readiness probes: 200 as long as pushes and queries are taken.

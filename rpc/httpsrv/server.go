@@ -19,8 +19,9 @@ type Store interface {
 	// An *engine.SampleError tells of samples that were refused while the others were stored; any other error means
 	// that the sender has to send the request again.
 	Append(ctx context.Context, tenant string, b *engine.Batch) (stored int, err error)
-	// Metadata returns what is known of the metric families of a tenant, of one family unless family is empty.
-	Metadata(tenant, family string) []Family
+	// Metadata calls yield with what is known of a tenant's metric family, or of each if family is empty, until it
+	// returns false.
+	Metadata(tenant, family string, yield func(family string, all []engine.Description) bool)
 }
 
 // Options of a Server. All fields are needed unless said otherwise.

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/grafana/dskit/grpcutil"
+	"github.com/grafana/dskit/server"
+	"github.com/grafana/dskit/services"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/rekindledb/rekindle/engine/promstore"
+	"github.com/rekindledb/rekindle/rpc/httpsrv"
+	"github.com/rekindledb/rekindle/rpc/wire"
+)
+
+// closeTimeout bounds how long a stop waits for pushes in progress. Each waits for one commit.
+const closeTimeout = 10 * time.Second
+
+// database is what run brings up and takes down: the engine, in a test something else.
+type database interface {
+	httpsrv.Store
+	prometheus.Collector
+	source(tenant string) promstore.Source
+	// status may be called at any time, Append, Metadata and source after recover and until close.
+	status() httpsrv.Status
+	// open locks the directory; recover reads it and ends early, harming nothing, when ctx does.
+	open() error
+	recover(ctx context.Context) error
+	close() error
+}
+
+// run is the life of the process, until ctx is done or something fails:
+//
+//	listen       /metrics, /-/healthy and /ready (503) answer from here on
+//	open         the data directory is locked and found to be ours
+//	recover      images are read, the log is replayed
+//	open gate    pushes and queries pass
+//	...          ctx done
+//	close gate   pushes inside are answered, queries are cancelled, new ones refused
+//	close engine images are written
+//	stop server
+func run(ctx context.Context, o *options, logger *slog.Logger, db database) error {
+	began := time.Now()
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		versioncollector.NewCollector("cortex"),
+		db,
+	)
+
+	// A port in use and a directory in use often come together, and the second says more: neither hides the other.
+	srv, err := newServer(o, logger, reg)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen: %w", err), db.open())
+	}
+	gate := httpsrv.NewGate(db.status)
+	var handlers *httpsrv.Server
+	engineService := services.NewBasicService(
+		func(ctx context.Context) error {
+			if err := db.open(); err != nil {
+				return err
+			}
+			err := db.recover(ctx)
+			if ctx.Err() != nil {
+				return nil // told to stop, which is no failure; the function below closes
+			}
+			if err != nil {
+				return errors.Join(err, db.close())
+			}
+			gate.Open()
+			go handlers.Warm() // no query has to wait for it then, and recovery did not either
+			logger.Info("ready", "after", time.Since(began).Round(time.Millisecond), "url", openURL(srv))
+			return nil
+		},
+		func(ctx context.Context) error {
+			<-ctx.Done()
+			return nil
+		},
+		func(error) error {
+			ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+			defer cancel()
+			return errors.Join(gate.Close(ctx), db.close())
+		},
+	).WithName("engine")
+	serverService := newServerService(srv)
+
+	manager, err := services.NewManager(serverService, engineService)
+	if err != nil {
+		return err
+	}
+	grpc_health_v1.RegisterHealthServer(srv.GRPC, grpcutil.NewHealthCheck(manager))
+	defaults, err := load(nil)
+	if err != nil {
+		return err
+	}
+	handlers = httpsrv.New(httpsrv.Options{
+		Store:   db,
+		Source:  db.source,
+		Gate:    gate,
+		Tenancy: httpsrv.Tenancy{Required: o.AuthEnabled, Default: o.NoAuthTenant},
+		Push:    pushOptions(o),
+		Query: httpsrv.QueryOptions{
+			MaxConcurrent: o.Querier.MaxConcurrent,
+			MaxSamples:    o.Querier.MaxSamples,
+			Timeout:       o.Querier.Timeout,
+			LookbackDelta: o.Querier.LookbackDelta,
+		},
+		Config:     o.Config,
+		Defaults:   defaults.Config,
+		Services:   func() map[string]string { return states(manager) },
+		Logger:     logger,
+		Registerer: reg,
+		Gatherer:   reg,
+	}, srv.HTTP)
+
+	watcher := services.NewFailureWatcher()
+	watcher.WatchManager(manager)
+	// Services live until they are stopped, in order, below.
+	if err := manager.StartAsync(context.Background()); err != nil {
+		return err
+	}
+	logger.Info("listening", "url", openURL(srv), "grpc", srv.GRPCListenAddr())
+	var failure error
+	select {
+	case <-ctx.Done():
+		logger.Info("stopping")
+	case failure = <-watcher.Chan():
+	}
+	for _, s := range []services.Service{engineService, serverService} {
+		s.StopAsync()
+		if s.AwaitTerminated(context.Background()) != nil && failure == nil {
+			failure = s.FailureCase()
+		}
+	}
+	return failure
+}
+
+func pushOptions(o *options) httpsrv.PushOptions {
+	decoder := wire.DefaultOptions()
+	decoder.MaxMessageSize = o.Distributor.MaxRecvMsgSize
+	return httpsrv.PushOptions{
+		Decoder:          decoder,
+		MaxInflight:      o.Ingester.Instance.MaxInflightPushRequests,
+		MaxInflightBytes: o.Ingester.Instance.MaxInflightPushRequestsBytes,
+	}
+}
+
+// newServer listens. dskit's server adds /metrics, /debug/pprof and cortex_request_duration_seconds.
+func newServer(o *options, logger *slog.Logger, reg *prometheus.Registry) (*server.Server, error) {
+	c := o.Server
+	c.MetricsNamespace = "cortex"
+	c.Log = goKit{logger}
+	c.DisableRequestSuccessLog = !logger.Enabled(context.Background(), slog.LevelDebug)
+	c.Registerer, c.Gatherer = reg, reg
+	c.SignalHandler = newUnsignalled()
+	return server.New(c)
+}
+
+// unsignalled is a signal handler that waits for no signal: main decides when the server stops.
+type unsignalled chan struct{}
+
+func newUnsignalled() unsignalled { return make(unsignalled) }
+
+func (u unsignalled) Loop() { <-u }
+func (u unsignalled) Stop() { close(u) }
+
+func newServerService(srv *server.Server) *services.BasicService {
+	ended := make(chan error, 1)
+	return services.NewBasicService(
+		func(context.Context) error {
+			go func() { ended <- srv.Run() }()
+			return nil
+		},
+		func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return nil
+			case err := <-ended:
+				return fmt.Errorf("server ended: %w", err)
+			}
+		},
+		func(error) error {
+			srv.Shutdown()
+			srv.Stop()
+			return nil
+		},
+	).WithName("server")
+}
+
+// openURL is what a person on this machine can open.
+func openURL(srv *server.Server) string {
+	host, port, _ := net.SplitHostPort(srv.HTTPListenAddr().String())
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/"
+}
+
+func states(m *services.Manager) map[string]string {
+	byName := map[string]string{}
+	for state, list := range m.ServicesByState() {
+		for _, s := range list {
+			byName[services.DescribeService(s)] = strings.TrimSpace(state.String())
+		}
+	}
+	return byName
+}

@@ -1,0 +1,111 @@
+// Package metrics shows the engine's numbers to Prometheus. The engine counts in plain fields and knows no exporter;
+// this package knows both.
+//
+// A number that Cortex's ingester has too has its name, so that dashboards and alerts go on working: of the
+// chunks storage (cortex_ingester_wal_*, cortex_ingester_checkpoint_*) and of blocks (cortex_ingester_tsdb_*) where both
+// have one. A checkpoint there is an image here. What is ours begins with rekindle_.
+//
+// Metrics with a user label exist as long as the tenant does.
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rekindledb/rekindle/arena"
+	"github.com/rekindledb/rekindle/engine"
+)
+
+// Engine collects what the tenants of an engine count.
+type Engine struct {
+	tenants func() []*engine.Tenant
+}
+
+var _ prometheus.Collector = (*Engine)(nil)
+
+// NewEngine returns a collector over the tenants that the function names when metrics are scraped.
+func NewEngine(tenants func() []*engine.Tenant) *Engine {
+	return &Engine{tenants: tenants}
+}
+
+// Describe implements prometheus.Collector.
+func (*Engine) Describe(to chan<- *prometheus.Desc) {
+	to <- users
+	to <- memory
+	to <- discardedSamples
+	to <- discardedExemplars
+	for i := range totals {
+		to <- totals[i].desc
+	}
+	for i := range perTenant {
+		to <- perTenant[i].desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (e *Engine) Collect(to chan<- prometheus.Metric) {
+	tenants := e.tenants()
+	to <- prometheus.MustNewConstMetric(users, prometheus.GaugeValue, float64(len(tenants)))
+
+	sums := make([]float64, len(totals))
+	var offHeap [arena.NumPurposes]float64
+	var st engine.Stats
+	for _, t := range tenants {
+		t.Stats(&st)
+		for i := range totals {
+			totals[i].add(&sums[i], &st)
+		}
+		for p, n := range st.Memory {
+			offHeap[p] += float64(n)
+		}
+		for i := range perTenant {
+			m := &perTenant[i]
+			to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&st), t.ID())
+		}
+		for r := engine.ReasonNone + 1; int(r) < engine.NumReasons; r++ {
+			desc := discardedSamples
+			if r == engine.ReasonExemplar {
+				desc = discardedExemplars
+			}
+			to <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(st.Rejected[r]), r.String(), t.ID())
+		}
+	}
+	for i := range totals {
+		to <- prometheus.MustNewConstMetric(totals[i].desc, totals[i].kind, sums[i])
+	}
+	for p, n := range offHeap {
+		to <- prometheus.MustNewConstMetric(memory, prometheus.GaugeValue, n, arena.Purpose(p).String())
+	}
+}
+
+// metric is one number of a tenant's Stats, summed over tenants unless largest is set or it has a user label.
+type metric struct {
+	desc    *prometheus.Desc
+	kind    prometheus.ValueType
+	value   func(*engine.Stats) float64
+	largest bool
+}
+
+func (m *metric) add(sum *float64, st *engine.Stats) {
+	if v := m.value(st); m.largest {
+		*sum = max(*sum, v)
+	} else {
+		*sum += v
+	}
+}
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+func counter(name, help string, value func(*engine.Stats) float64) metric {
+	return metric{desc: describe(name, help), kind: prometheus.CounterValue, value: value}
+}
+
+func gauge(name, help string, value func(*engine.Stats) float64) metric {
+	return metric{desc: describe(name, help), kind: prometheus.GaugeValue, value: value}
+}
+
+// largest is a gauge that is the worst tenant's.
+func largest(name, help string, value func(*engine.Stats) float64) metric {
+	return metric{desc: describe(name, help), kind: prometheus.GaugeValue, value: value, largest: true}
+}
