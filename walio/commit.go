@@ -88,6 +88,7 @@ func (l *Log) encode() *encoded {
 	var e *encoded
 	if n := len(l.mu.free); n > 0 {
 		e, l.mu.free = l.mu.free[n-1], l.mu.free[:n-1]
+		l.mu.freeBytes -= int64(cap(e.data))
 	}
 	synced := l.mu.syncedCommit
 	l.mu.Unlock()

@@ -3,6 +3,7 @@ package walio
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 )
@@ -66,7 +67,8 @@ type Log struct {
 		// retained are the commits since the last good sync, to be written again if the next one fails.
 		retained      []*encoded
 		retainedBytes int64
-		free          []*encoded
+		free          []*encoded // for reuse
+		freeBytes     int64
 
 		current  *segment
 		unsynced []*segment // those with unsynced commits, ascending; current may be the last
@@ -96,6 +98,11 @@ func Start(opts Options, source Source) (*Log, error) {
 	}
 	if err := opts.FS.MkdirAll(opts.Dir, 0o777); err != nil {
 		return nil, fmt.Errorf("walio: make directory: %w", err)
+	}
+	if parent := filepath.Dir(opts.Dir); parent != opts.Dir {
+		if err := opts.FS.SyncDir(parent); err != nil {
+			return nil, fmt.Errorf("walio: sync directory %s: %w", parent, err)
+		}
 	}
 	comp, err := newCompressor(opts.Compression)
 	if err != nil {

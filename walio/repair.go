@@ -220,6 +220,9 @@ func (r *recovery) keepAside(name string, data []byte) error {
 	if _, err = f.WriteAt(data, 0); err == nil {
 		err = f.Sync()
 	}
+	if err == nil {
+		err = r.opts.FS.SyncDir(r.opts.AsideDir)
+	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("walio: keep %s aside: %w", name, err), r.opts.FS.Remove(path))
 	}

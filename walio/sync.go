@@ -95,8 +95,8 @@ func (l *Log) setSyncedLocked(target uint64) {
 	for n < len(l.mu.retained) && l.mu.retained[n].num <= target {
 		e := l.mu.retained[n]
 		l.mu.retainedBytes -= e.memory()
-		if len(l.mu.free) < freeMax && cap(e.data) <= freeSizeMax {
-			l.mu.free = append(l.mu.free, e)
+		if size := int64(cap(e.data)); l.mu.freeBytes+size <= freeBytesMax {
+			l.mu.free, l.mu.freeBytes = append(l.mu.free, e), l.mu.freeBytes+size
 		}
 		n++
 	}
@@ -115,8 +115,6 @@ func (l *Log) setSyncedLocked(target uint64) {
 	l.notifySyncedLocked()
 }
 
-// Buffers of commits are reused. The bounds keep a single flood of new series from being remembered for ever.
-const (
-	freeMax     = 256
-	freeSizeMax = 1 << 20
-)
+// freeBytesMax bounds the buffers of commits that are kept for reuse, so that a single flood of new series is
+// not remembered for ever.
+const freeBytesMax = 16 << 20

@@ -229,7 +229,9 @@ type workload struct {
 	t      int64
 }
 
-func newWorkload(seed uint64) *workload { return &workload{rng: rand.New(rand.NewPCG(seed, 1)), t: 1_700_000_000_000} }
+func newWorkload(seed uint64) *workload {
+	return &workload{rng: rand.New(rand.NewPCG(seed, 1)), t: 1_700_000_000_000}
+}
 
 func (w *workload) next(n int) []entry {
 	var out []entry
