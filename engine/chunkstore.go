@@ -254,6 +254,14 @@ func (c *chunkStore) inMemory(l link) []byte {
 	return nil
 }
 
+// written reports whether the chunk at l has reached its file. Without the stripe's lock.
+func (c *chunkStore) written(l link) bool {
+	c.files.RLock()
+	defer c.files.RUnlock()
+	f := c.files.m[l.file()]
+	return f != nil && l.offset() < f.size.Load()
+}
+
 // read copies the chunk at l behind dst, without the stripe's lock, and checks that it belongs to ref.
 func (c *chunkStore) read(l link, ref uint64, dst []byte) (h chunkHead, data []byte, err error) {
 	c.files.RLock()

@@ -195,15 +195,7 @@ func (s *stripe) copyOut(dst []found, indexes []uint32, mint, maxt int64) []foun
 				})
 			}
 		}
-		for f.closed != 0 {
-			raw := s.chunks.inMemory(f.closed)
-			if raw == nil {
-				break
-			}
-			h, data, err := parseChunk(raw)
-			check(err) // the buffer is ours
-			f.add(h, append([]byte(nil), data...), mint, maxt)
-		}
+		s.copyBuffered(&f, mint, maxt)
 		dst = append(dst, f)
 	}
 	return dst
@@ -220,9 +212,32 @@ func (f *found) add(h chunkHead, data []byte, mint, maxt int64) {
 	}
 }
 
-// readClosed reads what has reached the chunk files.
+// copyBuffered copies closed chunks down to the first one that has reached a file. Under the lock.
+func (s *stripe) copyBuffered(f *found, mint, maxt int64) {
+	for f.closed != 0 {
+		raw := s.chunks.inMemory(f.closed)
+		if raw == nil {
+			return
+		}
+		h, data, err := parseChunk(raw)
+		check(err) // the buffer is ours
+		f.add(h, append([]byte(nil), data...), mint, maxt)
+	}
+}
+
+// readClosed reads what has reached the chunk files. Below a chunk that has there may be one that has not: it
+// is of another range, and its file is written later, or cannot be written.
 func (s *stripe) readClosed(f *found, mint, maxt int64) error {
 	for f.closed != 0 {
+		if top := f.closed; !s.chunks.written(top) {
+			s.mu.Lock()
+			s.copyBuffered(f, mint, maxt)
+			s.mu.Unlock()
+			if f.closed != top {
+				continue
+			}
+			// It has reached its file since.
+		}
 		h, data, err := s.chunks.read(f.closed, f.ref, nil)
 		if err != nil {
 			return err
