@@ -43,7 +43,7 @@ const NumReasons = int(numReasons)
 
 var reasonNames = [...]string{
 	"", "sample-out-of-bounds", "sample-out-of-order", "new-value-for-timestamp", "too_far_in_future",
-	"invalid-labels",
+	"invalid-labels", "native-histogram-sample", "exemplars-not-supported",
 }
 
 // String is the reason as Cortex labels it.

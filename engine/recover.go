@@ -37,6 +37,9 @@ func (t *Tenant) recover(ctx context.Context, store *ckpt.Store, p *progress) er
 	}
 	t.recovered.Images = time.Since(began)
 	t.e.cfg.crash("recover-images")
+	if err := t.passChunkFiles(); err != nil {
+		return err
+	}
 
 	began = time.Now()
 	r := &replayer{t: t}
@@ -128,15 +131,35 @@ func (t *Tenant) adopt(s *stripe, im *ckpt.Image) error {
 	return nil
 }
 
-// finishStripes makes what must hold before the first append: no index or file id is used a second time.
-func (t *Tenant) finishStripes(res *walio.Result) error {
+// passChunkFiles makes the replay, which closes chunks again, use new files: those that a dead process wrote
+// after the image are still there.
+func (t *Tenant) passChunkFiles() error {
 	files, err := t.chunkFiles()
 	if err != nil {
 		return err
 	}
 	for i := range t.stripes {
 		s := &t.stripes[i]
-		if s.a == nil && (res.MaxIndex[i] > 0 || files[i].greatest > 0) {
+		if files[i].greatest == 0 {
+			continue
+		}
+		if s.a == nil {
+			if err := s.open(); err != nil {
+				return err
+			}
+		}
+		s.root.nextFile = max(s.root.nextFile, files[i].greatest+1)
+		s.chunks.orphans = files[i].unnamed
+		s.a.TouchRoot()
+	}
+	return nil
+}
+
+// finishStripes makes what must hold before the first append: no index is used a second time.
+func (t *Tenant) finishStripes(res *walio.Result) error {
+	for i := range t.stripes {
+		s := &t.stripes[i]
+		if s.a == nil && res.MaxIndex[i] > 0 {
 			if err := s.open(); err != nil {
 				return err
 			}
@@ -145,8 +168,6 @@ func (t *Tenant) finishStripes(res *walio.Result) error {
 			continue
 		}
 		s.root.next = max(s.root.next, uint32(res.MaxIndex[i])+1)
-		s.root.nextFile = max(s.root.nextFile, files[i].greatest+1)
-		s.chunks.orphans = files[i].unnamed
 		if s.tail.Load() > 0 {
 			s.root.drained = res.Position.Commit
 		}
