@@ -108,6 +108,9 @@
 // over the old one. It takes three syncs (file, directory, and the journal for both) instead of one, and space that
 // a full disk does not have.
 //
+// If the file is gone, or neither copy is intact, Open makes a new one of the headers in the slots, and sets what
+// was there aside as catalogue.damaged.
+//
 // # Order of publication
 //
 // Every sync and its place. To the left what must have happened before:

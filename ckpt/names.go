@@ -20,9 +20,9 @@ func (c *Config) slotPath(stripe int, slot SlotID) string {
 	return filepath.Join(c.Dir, imagesDir, fmt.Sprintf("%02d.%c", stripe, 'a'+rune(slot)))
 }
 
-// Exists reports whether cfg.Dir is the directory of a tenant: it has a catalogue.
+// Exists reports whether cfg.Dir is the directory of a tenant: it has a catalogue, or images that tell what was in
+// it. If that cannot be found out, Open will say why.
 func Exists(cfg Config) bool {
 	cfg = cfg.withDefaults()
-	_, err := cfg.FS.Stat(cfg.cataloguePath())
-	return err == nil
+	return exists(cfg.FS, cfg.cataloguePath()) || exists(cfg.FS, cfg.imagesPath())
 }

@@ -56,11 +56,18 @@ func Create(cfg Config, id Identity) (*Store, error) {
 	return Open(cfg, id.Tenant)
 }
 
-// Open reads the catalogue. It fails with fs.ErrNotExist if there is none, with a *CorruptError if neither of its
-// copies is intact or it is another tenant's, with a *VersionError if a newer version of the program wrote it.
+// Open reads the catalogue. If it is gone or neither of its copies is intact, a new one is made of what the images
+// say, and that is logged. Open fails with fs.ErrNotExist if there are no images either, with a *CorruptError if
+// there is a damaged catalogue and no image, or another tenant's, with a *VersionError if a newer version of the
+// program wrote it.
 func Open(cfg Config, tenant string) (*Store, error) {
 	cfg = cfg.withDefaults()
 	f, c, err := openCatalogue(&cfg)
+	if lost(err) {
+		if _, err = rebuild(&cfg, tenant, err); err == nil {
+			f, c, err = openCatalogue(&cfg)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
