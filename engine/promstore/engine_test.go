@@ -1,11 +1,12 @@
 package promstore
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"math"
 	"math/rand/v2"
-	"path/filepath"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
@@ -16,10 +17,11 @@ import (
 	"github.com/rekindledb/rekindle/engine"
 )
 
-// openEngine starts an engine in dir.
-func openEngine(t testing.TB, dir string, stripes int) *engine.Engine {
+// openEngine starts an engine.
+func openEngine(t testing.TB, c engine.Config) *engine.Engine {
 	t.Helper()
-	e, err := engine.Open(engine.Config{Dir: dir, WAL: true, Recover: true, Checkpoint: true, Stripes: stripes})
+	c.Logger = slog.New(slog.DiscardHandler)
+	e, err := engine.Open(c)
 	require.NoError(t, err)
 	require.NoError(t, e.Recover(t.Context()))
 	return e
@@ -69,16 +71,57 @@ func TestEngineSameAsHead(t *testing.T) {
 		t.Run(fmt.Sprintf("stripes=%d", stripes), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, uint64(stripes)))
 			c := newCorpus(rng, 100)
-			dir := filepath.Join(t.TempDir(), "data")
-			e := openEngine(t, dir, stripes)
+			config := engine.Config{Dir: t.TempDir(), WAL: true, Recover: true, Checkpoint: true, Stripes: stripes}
+			e := openEngine(t, config)
 			push(t, e, "tenant", c)
 			sameAsHead(t, rng, c, New(e.Tenant("tenant")), 200)
 			everyMatcherAlone(t, c, New(e.Tenant("tenant")))
 			require.NoError(t, e.Close())
 
-			e = openEngine(t, dir, stripes)
+			e = openEngine(t, config)
 			defer func() { require.NoError(t, e.Close()) }()
 			sameAsHead(t, rng, c, New(e.Tenant("tenant")), 100)
+		})
+	}
+}
+
+// Wherever a question to the engine finds its context done, it ends with the context's error and no answer.
+func TestEngineIsCancelled(t *testing.T) {
+	e := openEngine(t, engine.Config{Dir: t.TempDir(), Stripes: 4})
+	defer func() { require.NoError(t, e.Close()) }()
+	c := counters(3000)
+	for i := range c {
+		c[i].samples = c[i].samples[:1]
+	}
+	push(t, e, "tenant", c)
+	tenant := e.Tenant("tenant")
+	for name, ask := range map[string]func(ctx context.Context) (int, error){
+		"select": func(ctx context.Context) (int, error) {
+			list, err := tenant.Select(ctx, corpusStart, corpusEnd, everything)
+			return len(list), err
+		},
+		"names": func(ctx context.Context) (int, error) {
+			list, err := tenant.LabelNames(ctx, corpusStart, corpusEnd, 0, everything)
+			return len(list), err
+		},
+		"values": func(ctx context.Context) (int, error) {
+			list, err := tenant.LabelValues(ctx, "pod", corpusStart, corpusEnd, 0, everything)
+			return len(list), err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for asks := int64(0); ; asks++ {
+				ctx := &expiring{Context: t.Context()}
+				ctx.asks.Store(asks)
+				n, err := ask(ctx)
+				if err == nil {
+					require.Positive(t, n)
+					require.Greater(t, asks, int64(4), "the context is not looked at in every stripe")
+					return
+				}
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.Zero(t, n)
+			}
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
@@ -41,7 +42,7 @@ func newCorpus(rng *rand.Rand, n int) corpus {
 	byKey := map[string]corpusSeries{}
 	for len(byKey) < n {
 		b := labels.NewBuilder(labels.EmptyLabels())
-		b.Set(labels.MetricName, pick(rng, "up", "down", "http_requests_total", "http_requests", "a.b", "höhe"))
+		b.Set(model.MetricNameLabel, pick(rng, "up", "down", "http_requests_total", "http_requests", "a.b", "höhe"))
 		b.Set("id", fmt.Sprint(rng.IntN(n)))
 		for _, name := range []string{"job", "zone", "le", "UPPER"} {
 			if rng.IntN(3) > 0 {
@@ -91,7 +92,7 @@ func pick[T any](rng *rand.Rand, from ...T) T { return from[rng.IntN(len(from))]
 // have, with every way to write "empty", "anything" and "nothing".
 func matcherPool() []*labels.Matcher {
 	var out []*labels.Matcher
-	for _, name := range []string{labels.MetricName, "job", "zone", "once", "id", "missing"} {
+	for _, name := range []string{model.MetricNameLabel, "job", "zone", "once", "id", "missing"} {
 		for _, text := range append([]string{"", "up", "yes", "7", "nowhere", "höhe"}, corpusValues...) {
 			out = append(out,
 				labels.MustNewMatcher(labels.MatchEqual, name, text),
@@ -193,7 +194,7 @@ func sameAsHead(t *testing.T, rng *rand.Rand, c corpus, q *Queryable, questions 
 		require.NoError(t, theirs.Close())
 		require.NoError(t, ours.Close())
 
-		sameLabels(t, head, q, pick(rng, labels.MetricName, "job", "zone", "once", "missing"), ms)
+		sameLabels(t, head, q, pick(rng, model.MetricNameLabel, "job", "zone", "once", "missing"), ms)
 	}
 	require.Greater(t, nonEmpty, questions/5, "too few of the questions have an answer to compare")
 }
@@ -259,7 +260,7 @@ func everyMatcherAlone(t *testing.T, c corpus, q *Queryable) {
 	for _, m := range matcherPool() {
 		require.Equal(t, answer(t, theirs.Select(t.Context(), true, nil, m)), answer(t, ours.Select(t.Context(), true, nil, m)), m)
 	}
-	for _, name := range []string{labels.MetricName, "job", "missing"} {
+	for _, name := range []string{model.MetricNameLabel, "job", "missing"} {
 		sameLabels(t, head, q, name, nil)
 	}
 	require.NoError(t, theirs.Close())

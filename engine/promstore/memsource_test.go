@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -177,7 +178,7 @@ func floats(t testing.TB, chunkLen int, series map[string][]int64) *memSource {
 	m := &memSource{chunkLen: chunkLen}
 	for name, times := range series {
 		for _, at := range times {
-			if err := m.add(labels.FromStrings(labels.MetricName, name), sample{t: at, f: float64(at)}); err != nil {
+			if err := m.add(labels.FromStrings(model.MetricNameLabel, name), sample{t: at, f: float64(at)}); err != nil {
 				t.Fatal(err)
 			}
 		}

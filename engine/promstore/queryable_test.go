@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -17,7 +18,7 @@ import (
 )
 
 // everything matches every series that has a name.
-var everything = labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".+")
+var everything = labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".+")
 
 // times returns the times of the samples of each series of set, and checks that values and times belong together.
 func times(t testing.TB, set storage.SeriesSet) map[string][]int64 {
@@ -26,7 +27,7 @@ func times(t testing.TB, set storage.SeriesSet) map[string][]int64 {
 	var it chunkenc.Iterator
 	for set.Next() {
 		s := set.At()
-		name := s.Labels().Get(labels.MetricName)
+		name := s.Labels().Get(model.MetricNameLabel)
 		out[name] = nil
 		it = s.Iterator(it)
 		for it.Next() != chunkenc.ValNone {
@@ -49,7 +50,7 @@ func chunkTimes(t testing.TB, set storage.ChunkSeriesSet) map[string][]int64 {
 	var it chunks.Iterator
 	for set.Next() {
 		s := set.At()
-		name := s.Labels().Get(labels.MetricName)
+		name := s.Labels().Get(model.MetricNameLabel)
 		out[name] = nil
 		for it = s.Iterator(it); it.Next(); {
 			meta, n := it.At(), len(out[name])
@@ -220,7 +221,7 @@ func TestSeriesOutliveTheirTurn(t *testing.T) {
 		for it = kept[i].Iterator(it); it.Next() != chunkenc.ValNone; {
 			in = append(in, it.AtT())
 		}
-		got[kept[i].Labels().Get(labels.MetricName)] = in
+		got[kept[i].Labels().Get(model.MetricNameLabel)] = in
 	}
 	require.Equal(t, map[string][]int64{"a": {1, 2, 3}, "b": {4, 5, 6}, "c": {7}}, got)
 }
@@ -254,7 +255,7 @@ func TestReusedIteratorStartsAfresh(t *testing.T) {
 
 // A chunk that is cut keeps its encoding.
 func TestCutChunkKeepsItsEncoding(t *testing.T) {
-	ls := labels.FromStrings(labels.MetricName, "a")
+	ls := labels.FromStrings(model.MetricNameLabel, "a")
 	for _, want := range []chunkenc.Encoding{chunkenc.EncXOR, chunkenc.EncXOR2} {
 		chunk, err := chunkenc.NewEmptyChunk(want)
 		require.NoError(t, err)
@@ -284,7 +285,7 @@ func TestSelectHints(t *testing.T) {
 	require.NoError(t, err)
 	names := func(set storage.SeriesSet) (out []string) {
 		for set.Next() {
-			out = append(out, set.At().Labels().Get(labels.MetricName))
+			out = append(out, set.At().Labels().Get(model.MetricNameLabel))
 		}
 		require.NoError(t, set.Err())
 		return out
@@ -298,7 +299,7 @@ func TestSelectHints(t *testing.T) {
 		for _, n := range names(q.Select(t.Context(), false, &storage.SelectHints{End: 10, ShardIndex: shard, ShardCount: 3}, everything)) {
 			require.NotContains(t, shards, n)
 			shards[n] = shard
-			require.Equal(t, shard, labels.StableHash(labels.FromStrings(labels.MetricName, n))%3)
+			require.Equal(t, shard, labels.StableHash(labels.FromStrings(model.MetricNameLabel, n))%3)
 		}
 	}
 	require.Len(t, shards, 5)
@@ -310,9 +311,9 @@ func TestSelectHints(t *testing.T) {
 func TestLabels(t *testing.T) {
 	src := &memSource{chunkLen: 2}
 	for i, ls := range []labels.Labels{
-		labels.FromStrings(labels.MetricName, "up", "job", "a", "zone", "x"),
-		labels.FromStrings(labels.MetricName, "up", "job", "b"),
-		labels.FromStrings(labels.MetricName, "down", "job", "c", "rack", "1"),
+		labels.FromStrings(model.MetricNameLabel, "up", "job", "a", "zone", "x"),
+		labels.FromStrings(model.MetricNameLabel, "up", "job", "b"),
+		labels.FromStrings(model.MetricNameLabel, "down", "job", "c", "rack", "1"),
 	} {
 		require.NoError(t, src.add(ls, sample{t: int64(100 * (i + 1)), f: 1}))
 	}
@@ -325,12 +326,12 @@ func TestLabels(t *testing.T) {
 		ms            []*labels.Matcher
 		names, values []string
 	}{
-		"all":        {0, 1000, 0, nil, []string{labels.MetricName, "job", "rack", "zone"}, []string{"a", "b", "c"}},
-		"limit":      {0, 1000, 2, nil, []string{labels.MetricName, "job"}, []string{"a", "b"}},
-		"range":      {150, 250, 0, nil, []string{labels.MetricName, "job"}, []string{"b"}},
-		"matcher":    {0, 1000, 0, []*labels.Matcher{job}, []string{labels.MetricName, "job", "rack", "zone"}, []string{"a", "c"}},
-		"no zone":    {0, 1000, 0, []*labels.Matcher{noZone}, []string{labels.MetricName, "job", "rack"}, []string{"b", "c"}},
-		"all three":  {250, 1000, 1, []*labels.Matcher{job, noZone}, []string{labels.MetricName}, []string{"c"}},
+		"all":        {0, 1000, 0, nil, []string{model.MetricNameLabel, "job", "rack", "zone"}, []string{"a", "b", "c"}},
+		"limit":      {0, 1000, 2, nil, []string{model.MetricNameLabel, "job"}, []string{"a", "b"}},
+		"range":      {150, 250, 0, nil, []string{model.MetricNameLabel, "job"}, []string{"b"}},
+		"matcher":    {0, 1000, 0, []*labels.Matcher{job}, []string{model.MetricNameLabel, "job", "rack", "zone"}, []string{"a", "c"}},
+		"no zone":    {0, 1000, 0, []*labels.Matcher{noZone}, []string{model.MetricNameLabel, "job", "rack"}, []string{"b", "c"}},
+		"all three":  {250, 1000, 1, []*labels.Matcher{job, noZone}, []string{model.MetricNameLabel}, []string{"c"}},
 		"wrong way":  {300, 100, 0, nil, nil, nil},
 		"other time": {5000, 6000, 0, nil, nil, nil},
 	} {
@@ -401,7 +402,7 @@ func TestErrorsSurface(t *testing.T) {
 		"unknown encoding": {MinT: 1, MaxT: 6, Enc: 77, Data: whole.Data},
 	} {
 		t.Run(name, func(t *testing.T) {
-			src := canned{list: []engine.Series{{Labels: labels.FromStrings(labels.MetricName, "a"), Chunks: []engine.Chunk{bad, whole}}}}
+			src := canned{list: []engine.Series{{Labels: labels.FromStrings(model.MetricNameLabel, "a"), Chunks: []engine.Chunk{bad, whole}}}}
 			for _, read := range []func(it chunkenc.Iterator) chunkenc.ValueType{
 				func(it chunkenc.Iterator) chunkenc.ValueType { return it.Next() },
 				func(it chunkenc.Iterator) chunkenc.ValueType { return it.Seek(6) },

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/promqltest"
@@ -20,9 +21,9 @@ import (
 	"github.com/rekindledb/rekindle/engine"
 )
 
-// What a query costs above the source: decoding, trimming, sorting, PromQL. The source answers from memory without
-// work, so finding series and copying their chunks out of the engine is not in these figures. The head of Prometheus
-// runs beside it, its postings and locks included.
+// What a query costs. With storage=ready the source answers from memory without work: decoding, trimming, sorting and
+// PromQL are left. storage=engine adds finding the series and copying their chunks out, and storage=head is a head of
+// Prometheus with the same samples.
 
 // ready is a Source that gives the same answer to every Select.
 type ready struct {
@@ -40,7 +41,7 @@ func counters(n int) corpus {
 	out := make(corpus, n)
 	for i := range out {
 		v := float64(rng.IntN(1_000_000))
-		out[i].labels = labels.FromStrings(labels.MetricName, "requests_total", "job", fmt.Sprint("job-", i%10), "pod", fmt.Sprintf("pod-%06d", i))
+		out[i].labels = labels.FromStrings(model.MetricNameLabel, "requests_total", "job", fmt.Sprint("job-", i%10), "pod", fmt.Sprintf("pod-%06d", i))
 		for at := corpusStart + int64(i%15_000); at < corpusEnd; at += 15_000 {
 			v += float64(rng.IntN(50))
 			out[i].samples = append(out[i].samples, sample{t: at, f: v})
@@ -69,22 +70,28 @@ func (h headQueryable) Querier(mint, maxt int64) (storage.Querier, error) {
 	return tsdb.NewBlockQuerier(tsdb.NewRangeHead(h.head, mint, maxt), mint, maxt)
 }
 
-// both runs a benchmark on promstore and on a head of Prometheus with the same series.
-func both(b *testing.B, run func(b *testing.B, q storage.Queryable, samples int)) {
+// onEach runs a benchmark on each storage with the same series.
+func onEach(b *testing.B, run func(b *testing.B, q storage.Queryable, samples int)) {
 	for _, n := range []int{10, 10_000} {
 		c := counters(n)
 		samples := 0
 		for _, s := range c {
 			samples += len(s.samples)
 		}
-		b.Run(fmt.Sprintf("series=%d/storage=promstore", n), func(b *testing.B) { run(b, New(readyOf(b, c)), samples) })
+		b.Run(fmt.Sprintf("series=%d/storage=ready", n), func(b *testing.B) { run(b, New(readyOf(b, c)), samples) })
+		b.Run(fmt.Sprintf("series=%d/storage=engine", n), func(b *testing.B) {
+			e := openEngine(b, engine.Config{Dir: b.TempDir()})
+			push(b, e, "tenant", c)
+			run(b, New(e.Tenant("tenant")), samples)
+			require.NoError(b, e.Close())
+		})
 		b.Run(fmt.Sprintf("series=%d/storage=head", n), func(b *testing.B) { run(b, headQueryable{headOf(b, c)}, samples) })
 	}
 }
 
 // BenchmarkSelect selects all series sorted and decodes them from end to end.
 func BenchmarkSelect(b *testing.B) {
-	both(b, func(b *testing.B, q storage.Queryable, samples int) {
+	onEach(b, func(b *testing.B, q storage.Queryable, samples int) {
 		b.ReportAllocs()
 		for b.Loop() {
 			querier, err := q.Querier(corpusStart, corpusEnd)
@@ -98,7 +105,7 @@ func BenchmarkSelect(b *testing.B) {
 
 // BenchmarkLast selects the last five minutes, as instant queries do: most of each chunk is decoded to be skipped.
 func BenchmarkLast(b *testing.B) {
-	both(b, func(b *testing.B, q storage.Queryable, _ int) {
+	onEach(b, func(b *testing.B, q storage.Queryable, _ int) {
 		b.ReportAllocs()
 		for b.Loop() {
 			querier, err := q.Querier(corpusEnd-300_000, corpusEnd)
@@ -111,7 +118,7 @@ func BenchmarkLast(b *testing.B) {
 
 // BenchmarkRate evaluates a range query of 60 steps.
 func BenchmarkRate(b *testing.B) {
-	both(b, func(b *testing.B, q storage.Queryable, _ int) {
+	onEach(b, func(b *testing.B, q storage.Queryable, _ int) {
 		ng := promqltest.NewTestEngine(b, false, 0, math.MaxInt)
 		b.ReportAllocs()
 		for b.Loop() {
