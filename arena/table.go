@@ -59,6 +59,12 @@ func (t *Table) Slot(a *Arena, tag uint32) uint64 {
 	return *(*uint64)(unsafe.Add(a.base, uintptr(t.slots)<<refShift+uintptr(tag>>(32-t.log))*8))
 }
 
+// First is the first value with the tag, or 0.
+func (t *Table) First(a *Arena, tag uint32) uint32 {
+	c := t.Find(a, tag)
+	return c.Next()
+}
+
 // Next returns the next value with the tag, or 0.
 func (c *Cursor) Next() uint32 {
 	for {

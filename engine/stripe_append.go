@@ -96,16 +96,15 @@ func (s *stripe) appendLocked(b *Batch, items []uint32, samples int, bd bounds, 
 // and the loops that follow find everything near.
 func (s *stripe) lookUp(b *Batch, items []uint32, recs *[group]*record) {
 	var (
-		slots [group]uint64
-		refs  [group]arena.Ref
-		sum   uint32 // keeps the loads alive
+		refs [group]arena.Ref
+		sum  uint32 // keeps the loads alive
 	)
-	for i, item := range items {
-		slots[i] = s.root.series.Slot(s.a, tagOf(b.Series[item].Hash))
+	for _, item := range items {
+		sum += uint32(s.root.series.Slot(s.a, tagOf(b.Series[item].Hash)))
 	}
 	for i, item := range items {
 		refs[i] = 0
-		if v := uint32(slots[i]); v != 0 && uint32(slots[i]>>32) == tagOf(b.Series[item].Hash) {
+		if v := s.root.series.First(s.a, tagOf(b.Series[item].Hash)); v != 0 {
 			refs[i] = s.root.index.Get(s.a, v)
 		}
 	}

@@ -1,0 +1,180 @@
+package arena
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+// testRoot is a client's root with one of each structure.
+type testRoot struct {
+	table Table
+	index Index
+	list  List
+}
+
+func rootOf(a *Arena) *testRoot { return (*testRoot)(a.Root()) }
+
+// Random operations on an arena and on Go maps and slices; after each round the arena is imaged into two
+// slots in turn, by what CopyDirty says has changed, and loaded back from them. A structure that forgets to
+// touch what it stores shows as a slot that differs from the arena.
+func TestModel(t *testing.T) {
+	for seed := range uint64(3) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		a, err := New(64 << 20)
+		require.NoError(t, err)
+		var (
+			table  = map[uint32][]uint32{}
+			index  = map[uint32]Ref{}
+			list   []uint32
+			chunks []Ref
+			class  []uint8
+			slots  [2][]byte
+			value  uint32
+		)
+		for round := range 24 {
+			r := rootOf(a)
+			for range rng.IntN(3000) {
+				value++
+				switch rng.IntN(6) {
+				case 0:
+					tag := uint32(rng.IntN(50)) * 0x9e3779b1 // many of the same
+					require.NoError(t, r.table.Insert(a, tag, value, uint32(seed)))
+					table[tag] = append(table[tag], value)
+				case 1:
+					tag := rng.Uint32()
+					require.NoError(t, r.table.Insert(a, tag, value, uint32(seed)))
+					table[tag] = append(table[tag], value)
+				case 2:
+					i := uint32(rng.IntN(1 << 21))
+					require.NoError(t, r.index.Set(a, i, Ref(value)))
+					index[i] = Ref(value)
+				case 3:
+					require.NoError(t, r.list.Append(a, value))
+					a.TouchRoot()
+					list = append(list, value)
+				case 4:
+					c := uint8(rng.IntN(NumClasses))
+					ref, err := a.AllocChunk(c)
+					require.NoError(t, err)
+					for i := range a.Bytes(ref, ClassSize(c)) {
+						a.Bytes(ref, ClassSize(c))[i] = byte(value)
+					}
+					chunks, class = append(chunks, ref), append(class, c)
+				default:
+					if len(chunks) > 0 {
+						k := rng.IntN(len(chunks))
+						a.FreeChunk(chunks[k], class[k])
+						chunks, class = slices.Delete(chunks, k, k+1), slices.Delete(class, k, k+1)
+					}
+				}
+			}
+			s := uint8(round % 2)
+			_, runs := a.CopyDirty(s, slots[s] == nil, nil, nil)
+			for _, run := range runs {
+				end := int(run.First)*ExtentSize + len(run.Data)
+				if len(slots[s]) < end {
+					slots[s] = append(slots[s], make([]byte, end-len(slots[s]))...)
+				}
+				copy(slots[s][int(run.First)*ExtentSize:], run.Data)
+			}
+			require.Equal(t, a.Snapshot(), slots[s], "slot %d is not the arena, seed %d", s, seed)
+
+			b, err := Load(64<<20, uint64(len(slots[s])), func(dst []byte) error { copy(dst, slots[s]); return nil })
+			require.NoError(t, err)
+			for _, x := range []*Arena{a, b} {
+				r := rootOf(x)
+				require.True(t, r.table.Check(x))
+				require.True(t, r.index.Check(x))
+				for tag, want := range table {
+					var got []uint32
+					for c := r.table.Find(x, tag); ; {
+						v := c.Next()
+						if v == 0 {
+							break
+						}
+						got = append(got, v)
+					}
+					slices.Sort(got)
+					require.Equal(t, want, got)
+				}
+				for i, want := range index {
+					require.Equal(t, want, r.index.Get(x, i))
+				}
+				n := 0
+				r.index.Walk(x, func(i uint32, ref Ref) bool { n++; return index[i] == ref })
+				require.Len(t, index, n)
+				require.Equal(t, list, r.list.AppendTo(x, nil))
+				var seen []uint32
+				require.True(t, r.list.Check(x, func(v []uint32) bool { seen = append(seen, v...); return true }))
+				require.Equal(t, list, seen)
+				live := map[Ref]bool{}
+				for _, c := range chunks {
+					require.False(t, live[c], "chunk %d was given out twice", c)
+					live[c] = true
+				}
+			}
+			require.NoError(t, b.Release())
+		}
+		require.NoError(t, a.Release())
+	}
+}
+
+// Bytes of an image changed anywhere: Load refuses it or the structures' checks do, or what they describe is
+// still inside the arena. Nothing may be read outside of it.
+func TestDamage(t *testing.T) {
+	a, err := New(16 << 20)
+	require.NoError(t, err)
+	r := rootOf(a)
+	for i := range uint32(3000) {
+		require.NoError(t, r.table.Insert(a, i*0x9e3779b1, i+1, 0))
+		require.NoError(t, r.index.Set(a, i, Ref(1)))
+		require.NoError(t, r.list.Append(a, i+1))
+	}
+	c, err := a.AllocChunk(3)
+	require.NoError(t, err)
+	a.FreeChunk(c, 3)
+	good := slices.Clone(a.Snapshot())
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 5000 {
+		bad := slices.Clone(good)
+		for range 1 + rng.IntN(3) {
+			off := rng.IntN(int(unsafe.Sizeof(testRoot{})) + headerSize)
+			if rng.IntN(2) == 0 {
+				off = rng.IntN(len(bad))
+			}
+			bad[off] = byte(rng.Uint32())
+		}
+		b, err := View(bad)
+		if err != nil {
+			require.ErrorIs(t, err, ErrDamaged)
+			continue
+		}
+		r := rootOf(b)
+		_ = r.table.Check(b)
+		_ = r.index.Check(b)
+		_ = r.list.Check(b, func([]uint32) bool { return true })
+	}
+	require.NoError(t, a.Release())
+}
+
+// A region that is used up says so, and what was there stays as it was.
+func TestFull(t *testing.T) {
+	a, err := New(2 << 20)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, a.Release()) }()
+	n := 0
+	for ; ; n++ {
+		if _, err = a.Alloc(Records, 64); err != nil {
+			break
+		}
+	}
+	require.ErrorIs(t, err, ErrFull)
+	require.Greater(t, n, 20000)
+	require.ErrorIs(t, a.Ensure(1<<20), ErrFull)
+	_, err = Load(2<<20, a.Size(), func(dst []byte) error { copy(dst, a.Snapshot()); return nil })
+	require.NoError(t, err)
+}
