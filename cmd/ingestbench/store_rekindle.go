@@ -13,6 +13,7 @@ import (
 	"github.com/rekindledb/rekindle/bench"
 	"github.com/rekindledb/rekindle/engine"
 	"github.com/rekindledb/rekindle/engine/promstore"
+	"github.com/rekindledb/rekindle/walio"
 )
 
 // tenant is who owns the benchmark's series. It is the ingester's default, so that its binary opens the
@@ -26,11 +27,12 @@ type rekindleStore struct {
 
 func openRekindle(ctx context.Context, s spec) (store, error) {
 	e, err := engine.Open(engine.Config{
-		Dir:        s.Dir,
-		WAL:        true,
-		Recover:    true,
-		Checkpoint: s.Images,
-		Logger:     slog.New(slog.DiscardHandler),
+		Dir:         s.Dir,
+		WAL:         true,
+		Recover:     true,
+		Checkpoint:  s.Images,
+		Compression: walio.CompressionSnappy,
+		Logger:      slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, err
