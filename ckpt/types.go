@@ -19,8 +19,8 @@ type Config struct {
 	// Default slog.Default().
 	Logger *slog.Logger
 
-	// RateLimit is called before each write of n bytes to a slot, at most 1 MiB, and may sleep to hold a
-	// rate. Default: none.
+	// RateLimit is called before each write of n bytes to a slot, rarely more than 256 KiB, and may sleep to
+	// hold a rate. Default: none.
 	RateLimit func(n int)
 }
 
