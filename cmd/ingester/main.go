@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/prometheus/common/version"
@@ -47,7 +48,9 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		logger.Warn(text)
 	}
 	if err := run(ctx, o, logger, newStore(o, logger)); err != nil {
-		logger.Error("ingester ends", "err", err)
+		for text := range strings.Lines(err.Error()) { // several may have gone wrong
+			logger.Error("ingester ends: " + strings.TrimSpace(text))
+		}
 		return exitFailed
 	}
 	return exitOK

@@ -25,6 +25,8 @@ import (
 // closeTimeout bounds how long a stop waits for pushes in progress. Each waits for one commit.
 const closeTimeout = 10 * time.Second
 
+var processStart = time.Now()
+
 // database is what run brings up and takes down: the engine, in a test something else.
 type database interface {
 	httpsrv.Store
@@ -49,12 +51,16 @@ type database interface {
 //	close engine images are written
 //	stop server
 func run(ctx context.Context, o *options, logger *slog.Logger, db database) error {
-	began := time.Now()
 	reg := prometheus.NewRegistry()
+	readyAfter := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "rekindle_ready_seconds",
+		Help: "Time from the start of the process until it was ready; 0 before that.",
+	})
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		versioncollector.NewCollector("cortex"),
+		readyAfter,
 		db,
 	)
 
@@ -79,7 +85,9 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 			}
 			gate.Open()
 			go handlers.Warm() // no query has to wait for it then, and recovery did not either
-			logger.Info("ready", "after", time.Since(began).Round(time.Millisecond), "url", openURL(srv))
+			took := time.Since(processStart)
+			readyAfter.Set(took.Seconds())
+			logger.Info("ready", "after", took.Round(time.Millisecond), "url", openURL(srv))
 			return nil
 		},
 		func(ctx context.Context) error {
@@ -130,19 +138,19 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		return err
 	}
 	logger.Info("listening", "url", openURL(srv), "grpc", srv.GRPCListenAddr())
-	var failure error
 	select {
 	case <-ctx.Done():
 		logger.Info("stopping")
-	case failure = <-watcher.Chan():
+	case <-watcher.Chan():
 	}
+	var failures []error
 	for _, s := range []services.Service{engineService, serverService} {
 		s.StopAsync()
-		if s.AwaitTerminated(context.Background()) != nil && failure == nil {
-			failure = s.FailureCase()
+		if s.AwaitTerminated(context.Background()) != nil {
+			failures = append(failures, s.FailureCase())
 		}
 	}
-	return failure
+	return errors.Join(failures...)
 }
 
 func pushOptions(o *options) httpsrv.PushOptions {
