@@ -5,6 +5,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 LDFLAGS    = -X github.com/prometheus/common/version.Version=$(VERSION)
 FUZZTIME  ?= 30s
 ARGS      ?=
+TESTFLAGS ?=
 
 .PHONY: help run demo build test lint race fuzz e2e ci bench clean
 
@@ -22,7 +23,7 @@ build: ## build all commands into bin/
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 test: lint ## vet, staticcheck, formatting, all tests; needs nothing but Go
-	$(GO) test ./...
+	$(GO) test $(TESTFLAGS) ./...
 
 lint: ## vet, staticcheck, gofumpt
 	$(GO) vet ./...
