@@ -31,6 +31,7 @@ type Engine struct {
 	appending sync.RWMutex
 	closed    bool
 	ready     atomic.Bool
+	closing   atomic.Bool
 
 	mu struct {
 		sync.RWMutex
@@ -105,7 +106,11 @@ func (e *Engine) rateLimit() func(int) {
 	if e.limiter == nil {
 		return nil
 	}
-	return func(n int) { _ = e.limiter.WaitN(context.Background(), n) }
+	return func(n int) {
+		if !e.closing.Load() { // a clean stop is not made to wait
+			_ = e.limiter.WaitN(context.Background(), n)
+		}
+	}
 }
 
 // tenantDirs lists the folders that hold a tenant. Others (lost+found, and ours) are passed over.
@@ -263,6 +268,9 @@ func (t *Tenant) init() error {
 	if err == nil {
 		err = t.start(store, 1, &res)
 	}
+	if err == nil {
+		err = t.catchUp(context.Background(), nil, 0)
+	}
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
@@ -275,6 +283,7 @@ func (e *Engine) Progress() Progress { return e.progress.get() }
 // Close stops accepting, syncs the logs and writes the images of a clean stop. Nothing acknowledged is lost
 // if it fails or is interrupted: the log has it.
 func (e *Engine) Close() error {
+	e.closing.Store(true)
 	e.appending.Lock()
 	if e.closed {
 		e.appending.Unlock()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rekindledb/rekindle/arena"
 	"github.com/rekindledb/rekindle/ckpt"
+	"github.com/rekindledb/rekindle/walio"
 )
 
 // imager keeps a tenant's restart short: it images one stripe after another, always the one whose tail of
@@ -184,20 +185,38 @@ func (m *imager) pick(now time.Time) int {
 	for i := range m.t.stripes {
 		tail := m.t.stripes[i].tail.Load()
 		whole += tail
-		if m.broken[i] || tail == 0 {
+		if m.broken[i] {
 			continue
 		}
-		if longest < 0 || tail > m.t.stripes[longest].tail.Load() {
+		if tail > 0 && (longest < 0 || tail > m.t.stripes[longest].tail.Load()) {
 			longest = i
 		}
-		if now.Sub(m.last[i]) >= m.t.e.cfg.CheckpointDuration && (oldest < 0 || m.last[i].Before(m.last[oldest])) {
+		if now.Sub(m.last[i]) < m.t.e.cfg.CheckpointDuration || oldest >= 0 && !m.last[i].Before(m.last[oldest]) {
+			continue
+		}
+		if tail > 0 || m.holdsLog(i) {
 			oldest = i
+		} else {
+			m.last[i] = now
 		}
 	}
 	if whole >= m.budget {
 		return longest
 	}
 	return oldest
+}
+
+// holdsLog reports whether a stripe that got nothing since its newest image still needs the log, because the
+// older image is from before its last entries. One more image, of a few extents, and both move on for free.
+func (m *imager) holdsLog(i int) bool {
+	s := &m.t.stripes[i]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.a == nil {
+		return false
+	}
+	entries := m.store.Entries(i)
+	return len(entries) < 2 || entries[len(entries)-1].Commit < s.root.drained
 }
 
 // image writes one image of a stripe.
@@ -234,7 +253,10 @@ func (m *imager) image(ctx context.Context, i int) (err error) {
 	}
 	m.t.e.cfg.crash("publish")
 	synced := m.t.wal.Synced()
-	if err := m.store.Publish(ckpt.Update{Images: []*ckpt.Writer{x.w}, SyncedThrough: synced, Idle: m.idle(synced)}); err != nil {
+	err = m.store.Publish(ckpt.Update{
+		Images: []*ckpt.Writer{x.w}, SyncedThrough: synced, NextSegment: m.nextSegment(), Idle: m.idle(synced),
+	})
+	if err != nil {
 		return err
 	}
 	m.last[i] = begun
@@ -282,11 +304,21 @@ func (m *imager) write(x *shot) error {
 	if err := x.w.Write(x.meta, x.runs); err != nil {
 		return err
 	}
-	err := x.w.Walk(func(image []byte) error { return walkImage(x.stripe.id, x.stripe.log, image) })
-	if errors.Is(err, arena.ErrDamaged) {
-		m.broken[x.stripe.id] = true
-	}
-	return err
+	return x.w.Walk(func(image []byte) error {
+		err := walkImage(x.stripe.id, x.stripe.log, image)
+		if err != nil {
+			// Not the disk, which would have failed to give the page, but the memory it was copied from.
+			m.broken[x.stripe.id] = true
+		}
+		return err
+	})
+}
+
+// nextSegment is greater than the number of every segment of the log, whatever becomes of its files.
+func (m *imager) nextSegment() uint64 {
+	var st walio.Stats
+	m.t.wal.Stats(&st)
+	return uint64(st.CurrentSegment + 1)
 }
 
 // walkImage walks the bytes of an image.
@@ -384,7 +416,9 @@ func (m *imager) final(commit uint64) error {
 		return nil
 	})
 	if err == nil {
-		err = m.store.Publish(ckpt.Update{Images: writers, Unsynced: true, SyncedThrough: commit, Idle: m.idle(commit)})
+		err = m.store.Publish(ckpt.Update{
+			Images: writers, Unsynced: true, SyncedThrough: commit, NextSegment: m.nextSegment(), Idle: m.idle(commit),
+		})
 	}
 	return errors.Join(append(errs, err)...)
 }

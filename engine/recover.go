@@ -16,13 +16,16 @@ import (
 
 // RecoverStats says what a tenant's recovery found and how long it took.
 type RecoverStats struct {
-	Images                       time.Duration
-	Replay                       time.Duration
-	ImageBytes, LogBytes         int64
-	Series, Samples              uint64 // replayed from the log
-	Losses                       int    // entries added to the loss ledger
-	Unknown, Misplaced, Stale    int64
-	ImagesFailed, ImagesUnusable int
+	Images                    time.Duration
+	Replay                    time.Duration
+	ImageBytes, LogBytes      int64
+	Series, Samples           uint64 // replayed from the log
+	Losses                    int    // entries added to the loss ledger
+	Unknown, Misplaced, Stale int64
+	ImagesDamaged             int64
+	// ImagesAhead are images of commits that the log does not have: somebody removed log files, or the disk
+	// forgot what it had confirmed. The image is used, and written again, to both slots, before the tenant is ready.
+	ImagesAhead int
 }
 
 // recover brings a tenant back: images, then the log behind them. Nothing on disk is changed but torn ends
@@ -66,7 +69,37 @@ func (t *Tenant) recover(ctx context.Context, store *ckpt.Store, p *progress) er
 	if err := disk.MkdirAllSync(t.e.cfg.FS, t.chunksPath(), 0o755); err != nil {
 		return err
 	}
-	return t.start(store, cat.Epoch+1, &res)
+	if err := t.start(store, cat.Epoch+1, &res); err != nil {
+		return err
+	}
+	return t.catchUp(ctx, from, res.LastCommit)
+}
+
+// catchUp writes the stripes whose images know more than the log again: until that is durable twice, one bad
+// byte would lose what the log no longer tells.
+func (t *Tenant) catchUp(ctx context.Context, from []uint64, last uint64) error {
+	for i, commit := range from {
+		s := &t.stripes[i]
+		if commit <= last || s.a == nil {
+			continue
+		}
+		t.recovered.ImagesAhead++
+		if t.images == nil {
+			continue
+		}
+		for range 2 {
+			if err := t.images.image(ctx, i); err != nil {
+				return fmt.Errorf("write the image of stripe %d again, which holds commit %d, the log ends at %d: %w", i, commit, last, err)
+			}
+		}
+	}
+	if t.recovered.ImagesAhead > 0 {
+		t.e.cfg.Logger.Warn("images held commits that the log does not have; were log files removed?", "tenant", t.id, "stripes", t.recovered.ImagesAhead, "log_ends", last)
+	}
+	if t.images != nil {
+		t.running.Go(func() { t.images.run(t.ctx) })
+	}
+	return nil
 }
 
 // loadImages reads every stripe's newest sound image. It returns the commits that they hold, and the newest
@@ -74,7 +107,7 @@ func (t *Tenant) recover(ctx context.Context, store *ckpt.Store, p *progress) er
 func (t *Tenant) loadImages(ctx context.Context, store *ckpt.Store, p *progress) (from []uint64, segment uint64, err error) {
 	from = make([]uint64, len(t.stripes))
 	segments := make([]uint64, len(t.stripes))
-	var bytes atomic.Int64
+	var bytes, damaged atomic.Int64
 	p.phase("images", int64(len(t.stripes)))
 	err = t.eachStripe(ctx, func(i int, s *stripe) error {
 		l, err := store.Load(i, func(im *ckpt.Image) error {
@@ -90,6 +123,7 @@ func (t *Tenant) loadImages(ctx context.Context, store *ckpt.Store, p *progress)
 				t.e.cfg.Logger.Info("an image was being written when the process stopped; the one before it is used", "tenant", t.id, "stripe", i, "err", f)
 				continue
 			}
+			damaged.Add(1)
 			t.e.cfg.Logger.Error("an image is damaged; the one before it and the log are used", "tenant", t.id, "stripe", i, "err", f)
 		}
 		if l.Found {
@@ -98,7 +132,7 @@ func (t *Tenant) loadImages(ctx context.Context, store *ckpt.Store, p *progress)
 		p.add(1)
 		return nil
 	})
-	t.recovered.ImageBytes = bytes.Load()
+	t.recovered.ImageBytes, t.recovered.ImagesDamaged = bytes.Load(), damaged.Load()
 	for _, n := range segments {
 		segment = max(segment, n+1)
 	}

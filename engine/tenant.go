@@ -30,8 +30,9 @@ type Tenant struct {
 
 	epoch   uint64
 	store   *ckpt.Store
-	wal     *walio.Log // nil without a log
-	images  *imager    // nil without images
+	wal     *walio.Log      // nil without a log
+	images  *imager         // nil without images
+	ctx     context.Context // of the background work
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
@@ -207,12 +208,10 @@ func (t *Tenant) start(store *ckpt.Store, epoch uint64, res *walio.Result) error
 			return err
 		}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	t.stop = cancel
-	t.running.Go(func() { t.run(ctx) })
+	t.ctx, t.stop = context.WithCancel(context.Background())
+	t.running.Go(func() { t.run(t.ctx) })
 	if cfg.WAL && cfg.Checkpoint {
-		t.images = newImager(t, store)
-		t.running.Go(func() { t.images.run(ctx) })
+		t.images = newImager(t, store) // catchUp sets it going
 	}
 	return nil
 }
