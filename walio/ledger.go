@@ -159,7 +159,10 @@ func (r *recovery) writeLedger() error {
 }
 
 func ledgerKey(l Loss) string {
-	return fmt.Sprintf("%s %d-%d %t %d", l.File, l.FirstCommit, l.LastCommit, l.Partial, l.Series)
+	if l.FirstCommit == 0 {
+		return fmt.Sprintf("%s %d", l.File, l.Series) // names in a checkpoint
+	}
+	return fmt.Sprintf("%d-%d %t", l.FirstCommit, l.LastCommit, l.Partial)
 }
 
 // readLedger returns the keys of all entries. Lines that do not parse are passed over.

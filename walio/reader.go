@@ -104,35 +104,57 @@ func (r *recordReader) fragment() (typ byte, data []byte, ok bool) {
 		}
 		inPage := int(r.pos % pageSize)
 		rest := page[inPage:]
-		pageEnd := r.pos + int64(pageSize-inPage)
 		if pageSize-inPage < fragmentHeaderSize {
 			// Padding. Whole pages only: at the end of the file there is none.
-			r.pos = min(pageEnd, r.end)
+			r.pos += int64(len(rest))
 			if !allZero(rest) {
 				return 0, nil, false
 			}
 			continue
 		}
 		if len(rest) < fragmentHeaderSize {
-			r.pos = r.end
+			r.pos += int64(len(rest))
 			return 0, nil, false
 		}
-		typ = rest[0]
-		size := int(binary.BigEndian.Uint16(rest[1:]))
-		kind := typ & fragmentTypeMask
-		if kind == fragmentEnd || kind > fragmentLast || typ&fragmentReserved != 0 ||
-			typ&flagSnappy != 0 && typ&flagZstd != 0 || fragmentHeaderSize+size > len(rest) {
-			// An empty rest of a page is written by nobody but a power cut.
-			r.pos = min(pageEnd, r.end)
+		size, ok := fragmentAt(rest)
+		if !ok {
+			r.pos += int64(nextFragment(rest))
 			return 0, nil, false
 		}
 		r.pos += int64(fragmentHeaderSize + size)
-		data = rest[fragmentHeaderSize : fragmentHeaderSize+size]
-		if crc32.Checksum(data, castagnoli) != binary.BigEndian.Uint32(rest[3:]) {
-			return 0, nil, false
-		}
-		return typ, data, true
+		return rest[0], rest[fragmentHeaderSize : fragmentHeaderSize+size], true
 	}
+}
+
+// fragmentAt says whether b, the rest of a page, begins with a fragment, and how long its data is. A zero type,
+// "the rest of the page is empty", is none: our writer leaves fewer bytes empty than a header has, so what
+// reads as zeros was lost.
+func fragmentAt(b []byte) (size int, ok bool) {
+	typ, size := b[0], int(binary.BigEndian.Uint16(b[1:]))
+	kind := typ & fragmentTypeMask
+	if kind == fragmentEnd || kind > fragmentLast || typ&fragmentReserved != 0 ||
+		typ&flagSnappy != 0 && typ&flagZstd != 0 || fragmentHeaderSize+size > len(b) {
+		return 0, false
+	}
+	data := b[fragmentHeaderSize : fragmentHeaderSize+size]
+	return size, crc32.Checksum(data, castagnoli) == binary.BigEndian.Uint32(b[3:])
+}
+
+// nextFragment looks for the next fragment in the rest of a page, whose first one is damaged, and returns its
+// offset, or that of the end. If only the data is damaged the length says where it is; else every byte may
+// be the place: that is slow, and done for damaged pages only.
+func nextFragment(b []byte) int {
+	if at := fragmentHeaderSize + int(binary.BigEndian.Uint16(b[1:])); at+fragmentHeaderSize <= len(b) {
+		if _, ok := fragmentAt(b[at:]); ok {
+			return at
+		}
+	}
+	for at := 1; at+fragmentHeaderSize <= len(b); at++ {
+		if _, ok := fragmentAt(b[at:]); ok {
+			return at
+		}
+	}
+	return len(b)
 }
 
 // loadPage returns the page of r.pos, cut at the end of the part.

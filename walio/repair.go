@@ -118,6 +118,9 @@ func (r *recovery) cleanEnd(seg *segmentScan, pieces []extent) (int64, bool, err
 	if seg.header == nil {
 		return 0, len(pieces) == 0, nil // an unreadable segment without a commit is cut to nothing
 	}
+	if seg.rewrite {
+		return 0, false, nil
+	}
 	pos := seg.headerEnd
 	for i, e := range pieces {
 		if e.damaged || e.off != pos || r.isPartial(e) {

@@ -37,7 +37,9 @@ type segmentScan struct {
 	// header is nil if it is unreadable.
 	header    *segmentHeader
 	headerEnd int64
-	extents   []extent
+	// rewrite says that the header is readable to us and to nobody else.
+	rewrite bool
+	extents []extent
 	// skipped segments were not read but for their header: all images contain their commits.
 	skipped bool
 }
@@ -137,6 +139,7 @@ func (s *scanner) scan(seg *segmentScan) error {
 				return err
 			}
 			seg.headerEnd, s.lastEnd = rec.end, rec.end
+			seg.rewrite = rec.flags != 0
 		case rec.isHeader():
 			if err := s.commitRecord(seg, rec); err != nil {
 				return err

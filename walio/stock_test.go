@@ -3,6 +3,7 @@ package walio
 import (
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -100,7 +101,7 @@ func export(t *testing.T, from disk.FS, dir string) string {
 	to := t.TempDir()
 	var walk func(from2, to string)
 	walk = func(dir, to string) {
-		if err := disk.OS.MkdirAll(to, 0o777); err != nil {
+		if err := os.MkdirAll(to, 0o777); err != nil {
 			t.Fatal(err)
 		}
 		entries, err := from.ReadDir(dir)
@@ -117,7 +118,7 @@ func export(t *testing.T, from disk.FS, dir string) string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := disk.WriteFileAtomic(disk.OS, filepath.Join(to, e.Name()), data); err != nil {
+			if err := os.WriteFile(filepath.Join(to, e.Name()), data, 0o666); err != nil {
 				t.Fatal(err)
 			}
 		}
