@@ -55,6 +55,8 @@ ci: test ## what .ci/run calls: test, race, darwin, short fuzz, e2e
 	$(MAKE) race
 	$(MAKE) fuzz FUZZTIME=5s
 	$(MAKE) e2e
+	bin/ingestbench -series 2000 -scrapes 5
+	bin/ingestbench demo -series 2000 -scrapes 5
 
 clean: ## remove what was built
 	rm -rf bin

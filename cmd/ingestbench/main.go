@@ -102,7 +102,7 @@ func (m *measurement) print(jsonFile string) error {
 	if err := printTable(os.Stdout, rows); err != nil {
 		return err
 	}
-	fmt.Printf("\nAll %d samples were there after each restart.\n\n", m.w.Series()*m.s.Scrapes)
+	fmt.Printf("\nAll %d samples were there after each restart.\n\n", m.samples())
 	printBench(os.Stdout, m, rows)
 	if jsonFile == "" {
 		return nil

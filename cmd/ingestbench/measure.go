@@ -28,6 +28,7 @@ type figures struct {
 type restart struct {
 	Seconds float64 // from starting the process until it answers
 	Memory  memory  // when it answers
+	Found   bench.Found
 }
 
 // measurement is one run of everything.
@@ -182,6 +183,7 @@ func (m *measurement) recover(ctx context.Context, title string, s spec) (r rest
 	if err != nil {
 		return r, 0, err
 	}
+	r.Found = *found
 	if err := m.complete(*found); err != nil {
 		return r, 0, p.failed(errors.Join(err, p.kill()))
 	}
@@ -193,7 +195,7 @@ func (m *measurement) recover(ctx context.Context, title string, s spec) (r rest
 // samples is worth no figure.
 func (m *measurement) complete(found bench.Found) error {
 	series := m.w.Created(m.s.Scrapes - 1)
-	samples := m.w.Series() * m.s.Scrapes
+	samples := m.samples()
 	if found.Series != series || found.Samples != samples || found.Wrong > 0 {
 		return fmt.Errorf("found %d of %d series and %d of %d samples, %d are wrong (%s)",
 			found.Series, series, found.Samples, samples, found.Wrong, found.FirstWrong)
