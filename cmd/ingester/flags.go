@@ -19,7 +19,6 @@ var settled = []struct{ name, why string }{
 	{"ingester.ring.tokens-file-path", "this version joins no ring and keeps no tokens"},
 	{"ingester.join-after", "this version joins no ring, so there is no hand-over to wait for"},
 	{"ingester.max-transfer-retries", "this version hands nothing over; with the WAL on that is the documented behaviour"},
-	{"ingester.flush-on-shutdown-with-wal-enabled", "this version has no long-term storage to flush to"},
 }
 
 // options is a command line that made sense.

@@ -67,7 +67,11 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 	// A port in use and a directory in use often come together, and the second says more: neither hides the other.
 	srv, err := newServer(o, logger, reg)
 	if err != nil {
-		return errors.Join(fmt.Errorf("listen: %w", err), db.open())
+		err = fmt.Errorf("listen: %w", err)
+		if openErr := db.open(); openErr != nil {
+			return errors.Join(err, openErr)
+		}
+		return errors.Join(err, db.close())
 	}
 	gate := httpsrv.NewGate(db.status)
 	var handlers *httpsrv.Server
