@@ -114,13 +114,13 @@ func (d *Decoder) Decode(v Version, compressed []byte, b *engine.Batch) error {
 		return &Error{Version: v, Reason: fmt.Sprintf("no Snappy block: %d bytes cannot hold the %d that they declare", len(compressed), size)}
 	}
 	if cap(d.body) < size || cap(d.body) > bodyKeepMax && size <= bodyKeepMax {
-		d.body = make([]byte, size, size+size/4)
+		d.body = make([]byte, size+size/4)
 	}
-	d.body, err = s2.Decode(d.body[:0], compressed)
+	body, err := s2.Decode(d.body, compressed)
 	if err != nil {
 		return &Error{Version: v, Reason: "no Snappy block: " + err.Error()}
 	}
-	return d.DecodeMessage(v, d.body, b)
+	return d.DecodeMessage(v, body, b)
 }
 
 // DecodeMessage is Decode for a body that is not compressed. b refers to body.

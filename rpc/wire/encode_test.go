@@ -181,7 +181,7 @@ func (o odd) samples(s modelSeries) (fields [][]byte) {
 // randomRequest makes a request of which some series and families are wrong in some way.
 func randomRequest(rng *rand.Rand, wrong float64) modelRequest {
 	now := func() bool { return rng.Float64() < wrong }
-	names := []string{"__name__", "cluster", "container", "instance", "job", "kubernetes_io_app", "kubernetes_io_zone", "le", "method", "namespace", "node", "pod", "route", "status", "ümlaut"}
+	names := []string{"__name__", "cluster", "container", "instance", "job", "kubernetes_io_app", "kubernetes_io_zone", "kubernetes_name", "le", "method", "namespace", "node", "pod", "route", "status", "ümlaut"}
 	text := func() string {
 		switch {
 		case now():
@@ -208,6 +208,14 @@ func randomRequest(rng *rand.Rand, wrong float64) modelRequest {
 			}
 			s.labels = append(s.labels, l)
 		}
+		if n := len(s.labels); n > 1 && now() { // all but sorted
+			i := rng.IntN(n - 1)
+			s.labels[i], s.labels[i+1] = s.labels[i+1], s.labels[i]
+		}
+		if n := len(s.labels); n > 0 && now() {
+			i := rng.IntN(n)
+			s.labels = slices.Insert(s.labels, i, s.labels[i])
+		}
 		if now() {
 			for i := range 40 {
 				s.labels = append(s.labels, modelLabel{strings.Repeat("z", i), "v"})
@@ -220,7 +228,7 @@ func randomRequest(rng *rand.Rand, wrong float64) modelRequest {
 			s.histograms, s.exemplars, s.badRef = rng.IntN(3), rng.IntN(3), rng.IntN(4) == 0
 		}
 		if rng.IntN(2) == 0 {
-			s.metadata = &modelMetadata{help: text(), unit: "seconds", typ: uint8(rng.IntN(9))}
+			s.metadata = &modelMetadata{help: text(), unit: []string{"", "seconds", "bytes"}[rng.IntN(3)], typ: uint8(rng.IntN(9))}
 		}
 		r.series = append(r.series, s)
 	}

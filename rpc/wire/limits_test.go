@@ -125,6 +125,7 @@ func TestBatchSize(t *testing.T) {
 		"symbols":  {V2, repeat(field(4, nil), most)},
 		"refs":     {V2, field(5, field(1, make([]byte, most)))},
 		"one ref":  {V2, field(5, repeat([]byte("\x08\x00"), most))},
+		"unsorted": {V2, bytesOf(long, repeat(field(5, bytesOf(field(1, []byte{1, 2, 2, 2}), sample)), 100))},
 		"scratch":  {V2, bytesOf(long, repeat(field(5, bytesOf(field(1, []byte{1, 2}), sample)), 100))},
 	} {
 		t.Run(what, func(t *testing.T) {
