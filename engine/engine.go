@@ -186,6 +186,9 @@ func (e *Engine) recoverTenant(ctx context.Context, id string) error {
 // A *SampleError says that some samples were refused for good and all others stored. ErrUnavailable says
 // that the sender should try again, ErrBadTenant that the id cannot be used.
 func (e *Engine) Append(ctx context.Context, tenant string, b *Batch) (AppendResult, error) {
+	if e.closing.Load() {
+		return AppendResult{}, unavailable("the ingester is stopping")
+	}
 	e.appending.RLock()
 	defer e.appending.RUnlock()
 	if e.closed || !e.ready.Load() {

@@ -18,6 +18,10 @@ import (
 // Select returns the series that satisfy all matchers and have a chunk that overlaps [mint, maxt], with those
 // chunks, in no order. It is a copy.
 func (t *Tenant) Select(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) ([]Series, error) {
+	if err := t.enter(); err != nil {
+		return nil, err
+	}
+	defer t.leave()
 	per := make([][]Series, len(t.stripes))
 	err := t.eachStripe(ctx, func(i int, s *stripe) (err error) {
 		per[i], err = s.selectSeries(ctx, t.e.matchers, max(mint, t.floor.Load()), maxt, ms)
@@ -67,6 +71,10 @@ func (t *Tenant) LabelNames(ctx context.Context, mint, maxt int64, limit int, ms
 // collect gathers distinct strings from all stripes. Like Prometheus's head it looks at the time range of the
 // whole tenant only.
 func (t *Tenant) collect(ctx context.Context, mint, maxt int64, limit int, from func(s *stripe, add func([]byte))) ([]string, error) {
+	if err := t.enter(); err != nil {
+		return nil, err
+	}
+	defer t.leave()
 	if lo, hi := t.timeRange(); maxt < lo || mint > hi {
 		return nil, nil
 	}

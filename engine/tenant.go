@@ -36,6 +36,13 @@ type Tenant struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
+	// open is held for reading by whoever looks into arenas without a stripe's lock, and for writing when they
+	// are given back.
+	open struct {
+		sync.RWMutex
+		closed bool
+	}
+
 	recovered RecoverStats
 	metadata  *metadataStore
 
@@ -216,6 +223,18 @@ func (t *Tenant) start(store *ckpt.Store, epoch uint64, res *walio.Result) error
 	return nil
 }
 
+// enter begins a query: the arenas stay until leave.
+func (t *Tenant) enter() error {
+	t.open.RLock()
+	if t.open.closed {
+		t.open.RUnlock()
+		return unavailable("tenant %s: the ingester is stopping", t.id)
+	}
+	return nil
+}
+
+func (t *Tenant) leave() { t.open.RUnlock() }
+
 // close stops the tenant: background work, then the log with its last commit, then the images of a clean
 // stop. Nothing is appended any more.
 func (t *Tenant) close() error {
@@ -234,6 +253,9 @@ func (t *Tenant) close() error {
 	if t.store != nil {
 		errs = append(errs, t.store.Close())
 	}
+	t.open.Lock() // waits for the queries under way
+	defer t.open.Unlock()
+	t.open.closed = true
 	for i := range t.stripes {
 		s := &t.stripes[i]
 		s.mu.Lock()
