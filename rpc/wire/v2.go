@@ -246,7 +246,7 @@ const overrun = 64
 
 // appendRefs appends the canonical key that d.refs make to key, which has room for it and overrun bytes more.
 // Names up to 32 and values up to 64 bytes are copied in whole blocks, and what is too much of them is
-// overwritten by what follows: that takes half the time of exact copies.
+// overwritten by what follows: with exact copies all of decoding takes a sixth longer.
 func (d *Decoder) appendRefs(key []byte) []byte {
 	k := len(key)
 	key = key[:cap(key)]
