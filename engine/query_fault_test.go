@@ -3,6 +3,7 @@ package engine
 import (
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -28,15 +29,15 @@ func TestSelectWhenAnOlderChunkIsNotWrittenYet(t *testing.T) {
 		return out
 	}
 	// The first series begins the file of the later range, 1; the other one that of the earlier range, 2.
-	add(&b, labels.FromStrings(labels.MetricName, "late"), samples(boundary)...)
+	add(&b, labels.FromStrings(model.MetricNameLabel, "late"), samples(boundary)...)
 	crossing := samples(boundary - maxSamplesPerChunk*1000/2)
 	crossing = append(crossing, samples(crossing[len(crossing)-1].T+1000)...)
-	add(&b, labels.FromStrings(labels.MetricName, "crossing"), crossing...)
+	add(&b, labels.FromStrings(model.MetricNameLabel, "crossing"), crossing...)
 	push(t, e, "t", &b)
 
 	require.ErrorIs(t, e.Tenant("t").flushChunks(), unix.EIO)
-	require.Equal(t, crossing, contents(t, e, "t")[labels.FromStrings(labels.MetricName, "crossing").String()])
+	require.Equal(t, crossing, contents(t, e, "t")[labels.FromStrings(model.MetricNameLabel, "crossing").String()])
 	broken.Clear()
 	require.NoError(t, e.Tenant("t").flushChunks())
-	require.Equal(t, crossing, contents(t, e, "t")[labels.FromStrings(labels.MetricName, "crossing").String()])
+	require.Equal(t, crossing, contents(t, e, "t")[labels.FromStrings(model.MetricNameLabel, "crossing").String()])
 }
