@@ -32,7 +32,7 @@ func obey(ctx context.Context, s spec) error {
 	if err != nil {
 		return err
 	}
-	tell(event{Ready: &readyEvent{processMemory()}})
+	tell(event{Ready: &readyEvent{processMemory(), cpuTime()}})
 	if s.Load {
 		loaded, err := newLoader(s, w, st).load(ctx)
 		if err != nil {

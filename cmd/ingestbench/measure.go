@@ -27,6 +27,7 @@ type figures struct {
 // restart is one start on existing data.
 type restart struct {
 	Seconds float64 // from starting the process until it answers
+	CPU     float64 // seconds, until then
 	Memory  memory  // when it answers
 	Found   bench.Found
 }
@@ -49,6 +50,10 @@ type measurement struct {
 	HTTPCreate, HTTPAppend phase
 
 	Rekindle, Prometheus figures
+
+	// variants says whether to measure them, Variants is what was measured.
+	variants bool
+	Variants []variant
 }
 
 func (m *measurement) spec(system, dir string) spec {
@@ -59,7 +64,7 @@ func (m *measurement) spec(system, dir string) spec {
 
 // run goes through all processes one after another; no two of them run at the same time.
 func (m *measurement) run(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{m.sameLog, m.rekindle, m.overHTTP, m.prometheus} {
+	for _, step := range []func(context.Context) error{m.sameLog, m.rekindle, m.overHTTP, m.prometheus, m.otherWorkloads} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -156,6 +161,45 @@ func (m *measurement) overHTTP(ctx context.Context) error {
 	return m.discard(dir)
 }
 
+// variant is the memory that another workload needs, in the same number of scrapes.
+type variant struct {
+	Name                 string
+	Rekindle, Prometheus loadedEvent
+}
+
+// otherWorkloads shows what memory depends on: how often label strings repeat, and how well values compress.
+func (m *measurement) otherWorkloads(ctx context.Context) error {
+	if !m.variants {
+		return nil
+	}
+	for _, v := range []struct {
+		name   string
+		change func(*bench.Params)
+	}{
+		{"100 series a target", func(p *bench.Params) { p.SeriesPerTarget = 100 }},
+		{"20 series a target", func(p *bench.Params) { p.SeriesPerTarget = 20 }},
+		{"CPU seconds", func(p *bench.Params) { p.Values = bench.CPUSeconds }},
+		{"random gauges", func(p *bench.Params) { p.Values = bench.Gauges }},
+	} {
+		one := variant{Name: v.name}
+		for system, loaded := range map[string]*loadedEvent{rekindle: &one.Rekindle, prometheus: &one.Prometheus} {
+			s := m.spec(system, "variant")
+			s.Images = true
+			v.change(&s.Workload)
+			l, err := m.loadAndKill(ctx, system+" with "+v.name, s)
+			if err != nil {
+				return err
+			}
+			*loaded = *l
+			if err := m.discard(s.Dir); err != nil {
+				return err
+			}
+		}
+		m.Variants = append(m.Variants, one)
+	}
+	return nil
+}
+
 func (m *measurement) loadAndKill(ctx context.Context, title string, s spec) (*loadedEvent, error) {
 	s.Load = true
 	p, err := start(ctx, m.show, title, s)
@@ -176,7 +220,7 @@ func (m *measurement) recover(ctx context.Context, title string, s spec) (r rest
 	if err != nil {
 		return r, 0, err
 	}
-	if r.Seconds, r.Memory, err = p.ready(); err != nil {
+	if r, err = p.ready(); err != nil {
 		return r, 0, err
 	}
 	found, err := p.found()

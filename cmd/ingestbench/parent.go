@@ -71,13 +71,13 @@ func (p *process) until(wanted func(event) bool) (event, error) {
 
 func (p *process) failed(err error) error { return fmt.Errorf("%s: %w", p.title, err) }
 
-// ready waits until the system answers and returns how long that took since the process was started.
-func (p *process) ready() (took float64, m memory, err error) {
+// ready waits until the system answers and returns what that took since the process was started.
+func (p *process) ready() (r restart, err error) {
 	e, err := p.until(func(e event) bool { return e.Ready != nil })
 	if err != nil {
-		return 0, m, err
+		return r, err
 	}
-	return time.Since(p.began).Seconds(), e.Ready.Memory, nil
+	return restart{Seconds: time.Since(p.began).Seconds(), CPU: e.Ready.CPU, Memory: e.Ready.Memory}, nil
 }
 
 func (p *process) loaded() (*loadedEvent, error) {

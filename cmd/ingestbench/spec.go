@@ -46,7 +46,8 @@ type event struct {
 
 // readyEvent says that the system answers.
 type readyEvent struct {
-	Memory memory // right then
+	Memory memory  // right then
+	CPU    float64 // seconds that it took
 }
 
 // loadedEvent says what it took to write all scrapes.
@@ -54,6 +55,11 @@ type loadedEvent struct {
 	Create, Append phase
 	Memory         memory // as the system ran
 	Heap           int64  // bytes of Go heap that are live, after a collection
+}
+
+// perSeries is the resident memory. Without churn the first scrape creates all series.
+func (l *loadedEvent) perSeries() float64 {
+	return float64(l.Memory.Resident) / float64(l.Create.Samples)
 }
 
 // phase is one stretch of writing.

@@ -38,12 +38,18 @@ func (m *measurement) rows() []row {
 		add("CPU a sample over HTTP", "ns", m.HTTPAppend.cpuPerSample()*1e9, 0)
 	}
 	add("Go heap a series", "B", float64(ours.Loaded.Heap)/series, float64(theirs.Loaded.Heap)/series)
-	add("resident memory a series", "B", float64(ours.Loaded.Memory.Resident)/series, float64(theirs.Loaded.Memory.Resident)/series)
-	add("replay of the same log, ready after", "s", ours.Replay.Seconds, theirs.Replay.Seconds)
-	add("its peak memory a series", "B", float64(ours.Replay.Memory.Peak)/series, float64(theirs.Replay.Memory.Peak)/series)
-	add("start after kill -9, ready after", "s", ours.Kill.Seconds, theirs.Kill.Seconds)
+	add("resident memory a series", "B", ours.Loaded.perSeries(), theirs.Loaded.perSeries())
+	add("replay of the same log: ready after", "s", ours.Replay.Seconds, theirs.Replay.Seconds)
+	add("replay of the same log: CPU", "s", ours.Replay.CPU, theirs.Replay.CPU)
+	add("replay of the same log: peak memory a series", "B", float64(ours.Replay.Memory.Peak)/series, float64(theirs.Replay.Memory.Peak)/series)
+	add("start after kill -9: ready after", "s", ours.Kill.Seconds, theirs.Kill.Seconds)
+	add("start after kill -9: CPU", "s", ours.Kill.CPU, theirs.Kill.CPU)
 	add("clean stop", "s", ours.Stop, theirs.Stop)
-	add("start after it, ready after", "s", ours.Start.Seconds, theirs.Start.Seconds)
+	add("start after a clean stop: ready after", "s", ours.Start.Seconds, theirs.Start.Seconds)
+	for _, v := range m.Variants {
+		// A workload is rounded up to whole targets, so that its number of series is its own.
+		add("resident memory a series: "+v.Name, "B", v.Rekindle.perSeries(), v.Prometheus.perSeries())
+	}
 	return rows
 }
 
@@ -56,7 +62,7 @@ func printTable(w io.Writer, rows []row) error {
 		if r.Prometheus > 0 {
 			ratio = figure(r.Rekindle / r.Prometheus)
 		}
-		fmt.Fprintf(t, "%-36s\t%s\t%s\t%s\t%s\t\n", r.Name, figure(r.Rekindle), figure(r.Prometheus), r.Unit, ratio)
+		fmt.Fprintf(t, "%-46s\t%s\t%s\t%s\t%s\t\n", r.Name, figure(r.Rekindle), figure(r.Prometheus), r.Unit, ratio)
 	}
 	return t.Flush()
 }
@@ -88,7 +94,7 @@ func printBench(w io.Writer, m *measurement, rows []row) {
 			if v == 0 {
 				continue
 			}
-			fmt.Fprintf(w, " %g %s-%s", v, strings.NewReplacer(" ", "-", ",", "").Replace(r.Name), r.Unit)
+			fmt.Fprintf(w, " %g %s-%s", v, strings.NewReplacer(" ", "-", ",", "", ":", "").Replace(r.Name), r.Unit)
 		}
 		fmt.Fprintln(w)
 	}
