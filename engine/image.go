@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -115,6 +116,7 @@ func (m *imager) copyLocked(s *stripe, commit uint64) bool {
 	m.t.e.cfg.crash("copy")
 	m.shot = m.take(s, commit)
 	m.shot.held = time.Since(begun)
+	m.t.e.cfg.crash("copied")
 	m.copied <- struct{}{}
 	return true
 }
@@ -259,6 +261,7 @@ func (m *imager) image(ctx context.Context, i int) (err error) {
 	if err != nil {
 		return err
 	}
+	m.t.e.cfg.crash("published")
 	m.last[i] = begun
 	s.chunks.dropOrphans()
 	return m.cut()
@@ -393,26 +396,22 @@ func (m *imager) final(commit uint64) error {
 		writers []*ckpt.Writer
 		errs    []error
 	)
+	// A copy buffer for each that works: pages that were touched before are worth keeping.
+	workers := make(chan *imager, runtime.GOMAXPROCS(0))
+	for range cap(workers) {
+		workers <- &imager{t: m.t, store: m.store, broken: m.broken}
+	}
 	err := m.t.eachStripe(context.Background(), func(i int, s *stripe) error {
-		s.mu.Lock()
-		if s.a == nil || s.tail.Load() == 0 || m.broken[i] {
-			s.mu.Unlock()
-			return nil
-		}
-		own := imager{t: m.t, store: m.store, broken: m.broken}
-		x := own.take(s, commit)
-		s.mu.Unlock()
-		err := own.write(&x)
-		if err == nil {
-			err = s.chunks.sync(&s.mu)
-		}
+		own := <-workers
+		defer func() { workers <- own }()
+		w, err := own.finalStripe(s, commit)
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {
 			errs = append(errs, err)
-			return nil
+		} else if w != nil {
+			writers = append(writers, w)
 		}
-		writers = append(writers, x.w)
 		return nil
 	})
 	if err == nil {
@@ -421,4 +420,19 @@ func (m *imager) final(commit uint64) error {
 		})
 	}
 	return errors.Join(append(errs, err)...)
+}
+
+// finalStripe writes the last image of one stripe; nil if it does not need one.
+func (m *imager) finalStripe(s *stripe, commit uint64) (*ckpt.Writer, error) {
+	s.mu.Lock()
+	if s.a == nil || s.tail.Load() == 0 || m.broken[s.id] {
+		s.mu.Unlock()
+		return nil, nil
+	}
+	x := m.take(s, commit)
+	s.mu.Unlock()
+	if err := m.write(&x); err != nil {
+		return nil, err
+	}
+	return x.w, s.chunks.sync(&s.mu)
 }
