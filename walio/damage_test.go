@@ -168,28 +168,26 @@ func fragments(data []byte) (offs []int) {
 // Any bit of any fragment header flipped, the unchecked ones of the type included, is either harmless or a
 // loss that is counted to the sample (C6).
 func TestEveryHeaderBit(t *testing.T) {
-	d := newDamaged(t, 11, 12, 400, pageSize)
-	for segment := range 2 {
-		data := d.read(segment)
-		for _, off := range fragments(data) {
-			for bit := range fragmentHeaderSize * 8 {
-				c := d.copy()
-				c.write(segment, int64(off+bit/8), []byte{data[off+bit/8] ^ 1<<(bit%8)})
-				c.verify(fmt.Sprintf("segment %d offset %d bit %d", segment, off, bit))
-			}
+	d := newDamaged(t, 11, 6, 60, pageSize)
+	data := d.read(0)
+	for _, off := range fragments(data) {
+		for bit := range fragmentHeaderSize * 8 {
+			c := d.copy()
+			c.write(0, int64(off+bit/8), []byte{data[off+bit/8] ^ 1<<(bit%8)})
+			c.verify(fmt.Sprintf("offset %d bit %d", off, bit))
 		}
 	}
 }
 
 // Pages and sectors that read as zeros, in every place, cost what stood in them: no more, and it is counted (C6).
 func TestZeroedPagesAndSectors(t *testing.T) {
-	d := newDamaged(t, 12, 10, 6000, 8*pageSize)
+	d := newDamaged(t, 12, 5, 6000, 4*pageSize)
 	for segment := range 2 {
 		size := len(d.read(segment))
 		for _, unit := range []int{512, 4096, pageSize} {
 			step := unit
 			if unit == 512 {
-				step = 5 * 512
+				step = 11 * 512
 			}
 			for off := 0; off < size; off += step {
 				c := d.copy()

@@ -29,6 +29,10 @@ type gap struct {
 // makePlan decides from the scans alone. from is the greatest commit that all images contain.
 func makePlan(segments []*segmentScan, from, syncedElsewhere uint64) *plan {
 	p := &plan{segments: segments, maxSynced: syncedElsewhere}
+	if len(segments) > 0 && segments[0].header != nil {
+		// What stood in segments before the first one was cut, and only what is durable is cut.
+		p.maxSynced = max(p.maxSynced, segments[0].header.first-1)
+	}
 	fences := epochStarts(segments)
 	for _, seg := range segments {
 		var mine []extent

@@ -71,7 +71,11 @@ func (r *recovery) scan(ctx context.Context) error {
 	if err := r.scanAll(ctx, r.segments, segmentLog); err != nil {
 		return err
 	}
-	r.plan = makePlan(r.segments, r.minFrom, r.opts.SyncedThrough)
+	synced := r.opts.SyncedThrough
+	for _, from := range r.opts.From {
+		synced = max(synced, from) // an image is published when the log is synced to its commit
+	}
+	r.plan = makePlan(r.segments, r.minFrom, synced)
 	r.result.MaxSynced, r.result.Fenced = r.plan.maxSynced, r.plan.fenced
 	r.result.Segments = len(r.segments)
 	for _, seg := range r.segments {
