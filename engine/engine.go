@@ -70,13 +70,34 @@ func (e *Engine) Instance() string { return e.dir.instance }
 // Recover reads back what the directory holds; pushes are accepted and queries answered when it returns
 // nil. If ctx ends it returns at once; nothing is harmed, and the next start begins again.
 func (e *Engine) Recover(ctx context.Context) error {
+	stop := e.logProgress()
 	err := e.recover(ctx)
+	stop()
 	if err == nil {
 		e.ready.Store(true)
 	}
 	e.progress.end(err)
 	return err
 }
+
+// logProgress says every few seconds how far a long recovery is.
+func (e *Engine) logProgress() (stop func()) {
+	tick, done := time.NewTicker(progressEvery), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				e.cfg.Logger.Info(e.progress.get().String())
+			}
+		}
+	})
+	return func() { tick.Stop(); close(done); wg.Wait() }
+}
+
+const progressEvery = 3 * time.Second
 
 func (e *Engine) recover(ctx context.Context) error {
 	if !e.cfg.WAL {
@@ -174,6 +195,10 @@ func (e *Engine) recoverTenant(ctx context.Context, id string) error {
 	e.cfg.Logger.Info("recovered", "tenant", id, "seconds", time.Since(begun).Seconds(),
 		"image_seconds", r.Images.Seconds(), "image_bytes", r.ImageBytes,
 		"replay_seconds", r.Replay.Seconds(), "log_bytes", r.LogBytes, "samples", r.Samples, "series", r.Series, "losses", r.Losses)
+	if r.Unknown+r.Misplaced+r.Stale > 0 {
+		e.cfg.Logger.Error("the log holds entries that contradict what was recovered; the ledger says what damage has cost", "tenant", id,
+			"of_unknown_series", r.Unknown, "misplaced_series", r.Misplaced, "older_than_known", r.Stale, "ledger", filepath.Join(e.cfg.Dir, id, ledgerFile))
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.mu.tenants[id] = t
