@@ -140,7 +140,7 @@ func (b *Batch) partition(stripes int) {
 func (t *Tenant) refusal(b *Batch, o *outcome, now time.Time) error {
 	if o.first == ReasonNone {
 		if b.InvalidText != "" {
-			return &SampleError{Reason: ReasonLabels, Text: fmt.Sprintf("user=%s: %s", t.id, b.InvalidText)}
+			return &SampleError{Reason: ReasonLabels, Text: b.InvalidText} // in the words of a distributor, which name no user
 		}
 		return nil
 	}
