@@ -275,3 +275,5 @@ func TestKillWhileHealing(t *testing.T) {
 		}
 	}
 }
+
+func seeded(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }

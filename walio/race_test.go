@@ -1,0 +1,5 @@
+//go:build race
+
+package walio
+
+const raceEnabled = true
