@@ -31,11 +31,12 @@ func testConfig(t testing.TB, change ...func(*Config)) Config {
 	return c
 }
 
-// start opens an engine and recovers it.
+// start opens an engine and recovers it. It is closed when the test ends, if the test does not do it.
 func start(t testing.TB, c Config) *Engine {
 	t.Helper()
 	e, err := Open(c)
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = e.Close() })
 	require.NoError(t, e.Recover(context.Background()))
 	return e
 }
