@@ -42,7 +42,7 @@ func (t *Tenant) append(ctx context.Context, b *Batch) (AppendResult, error) {
 	bd := t.bounds(now)
 	o := outcome{minT: math.MaxInt64, maxT: math.MinInt64}
 	err := t.place(b, bd, &o)
-	t.count(&o)
+	t.count(b, &o)
 	raiseTo(&t.maxT, o.maxT)
 	if err != nil {
 		return AppendResult{}, unavailable("tenant %s: %w", t.id, err)

@@ -27,14 +27,12 @@ type Reason uint8
 
 // Reasons.
 const (
-	ReasonNone            Reason = iota
-	ReasonOutOfBounds            // older than what may still be appended: an hour before the newest sample, or the floor
-	ReasonOutOfOrder             // older than the series' newest sample
-	ReasonNewValue               // another value for the newest sample's timestamp
-	ReasonTooFarInFuture         // beyond the wall clock by more than the grace period
-	ReasonLabels                 // labels that cannot be stored
-	ReasonNativeHistogram        // a kind of sample that is not stored yet
-	ReasonExemplar               // likewise
+	ReasonNone           Reason = iota
+	ReasonOutOfBounds           // older than what may still be appended: an hour before the newest sample, or the floor
+	ReasonOutOfOrder            // older than the series' newest sample
+	ReasonNewValue              // another value for the newest sample's timestamp
+	ReasonTooFarInFuture        // beyond the wall clock by more than the grace period
+	ReasonLabels                // labels that cannot be stored: found, counted and worded by the decoder
 	numReasons
 )
 
@@ -43,7 +41,7 @@ const NumReasons = int(numReasons)
 
 var reasonNames = [...]string{
 	"", "sample-out-of-bounds", "sample-out-of-order", "new-value-for-timestamp", "too_far_in_future",
-	"invalid-labels", "native-histogram-sample", "exemplars-not-supported",
+	"invalid-labels",
 }
 
 // String is the reason as Cortex labels it.

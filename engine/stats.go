@@ -15,7 +15,7 @@ type Stats struct {
 
 	Requests                    int64
 	Stored, Duplicates, Created int64
-	Rejected                    [NumReasons]int64
+	Discards                    []Discard // ordered by reason
 
 	// Memory outside the Go heap, by purpose (arena.Purpose), in bytes.
 	Memory [arena.NumPurposes]uint64
@@ -55,9 +55,7 @@ func (t *Tenant) Stats(st *Stats) {
 	}
 	c := &t.counts
 	st.Requests, st.Stored, st.Duplicates, st.Created = c.requests.Load(), c.stored.Load(), c.duplicates.Load(), c.created.Load()
-	for r := range st.Rejected {
-		st.Rejected[r] = c.rejected[r].Load()
-	}
+	st.Discards = t.discards.list()
 	st.ChunkBuffers = t.bufferedChunks()
 	st.PendingBytes = max(t.pending.Load(), 0) * entrySize
 	st.MetadataKeys = t.metadata.len()

@@ -51,8 +51,9 @@ type Tenant struct {
 	maxT  atomic.Int64
 	floor atomic.Int64
 
-	pending atomic.Int64 // entries on their way to the log
-	counts  counts
+	pending  atomic.Int64 // entries on their way to the log
+	counts   counts
+	discards discards
 
 	// The committer's working memory.
 	drained []entry
@@ -62,8 +63,7 @@ type Tenant struct {
 // counts are totals since the process started.
 type counts struct {
 	stored, duplicates, created atomic.Int64
-	rejected                    [NumReasons]atomic.Int64
-	requests, failures          atomic.Int64
+	requests                    atomic.Int64
 }
 
 // Identifiers of a generation: what places a series, and how a reference is made. Changing either writes a
@@ -117,7 +117,7 @@ func stripeReserve(stripes int) uint64 {
 func (t *Tenant) ID() string { return t.id }
 
 // count adds what became of a request to the totals.
-func (t *Tenant) count(o *outcome) {
+func (t *Tenant) count(b *Batch, o *outcome) {
 	c := &t.counts
 	c.requests.Add(1)
 	c.stored.Add(int64(o.stored))
@@ -125,8 +125,17 @@ func (t *Tenant) count(o *outcome) {
 	c.created.Add(int64(o.newSeries))
 	for r, n := range o.rejected {
 		if n > 0 {
-			c.rejected[r].Add(int64(n))
+			t.discards.add(Discard{Reason: Reason(r).String(), Samples: n})
 		}
+	}
+	for _, d := range b.Discards {
+		t.discards.add(d)
+	}
+	if b.Histograms > 0 {
+		t.discards.add(Discard{Reason: reasonHistogram, Samples: b.Histograms})
+	}
+	if b.Exemplars > 0 {
+		t.discards.add(Discard{Reason: reasonExemplar, Exemplars: b.Exemplars})
 	}
 }
 

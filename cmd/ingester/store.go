@@ -52,6 +52,7 @@ func engineConfig(o *options, logger *slog.Logger) engine.Config {
 		RestartTarget:      w.RestartTarget,
 		CheckpointDuration: w.CheckpointDuration,
 		CheckpointRate:     w.CheckpointMaxRate,
+		Stripes:            o.Ingester.Stripes,
 		CreateGrace:        o.Limits.CreationGracePeriod,
 		Logger:             logger,
 	}

@@ -33,6 +33,7 @@ func (*Engine) Describe(to chan<- *prometheus.Desc) {
 	to <- memory
 	to <- discardedSamples
 	to <- discardedExemplars
+	to <- discardedMetadata
 	for i := range totals {
 		to <- totals[i].desc
 	}
@@ -61,12 +62,14 @@ func (e *Engine) Collect(to chan<- prometheus.Metric) {
 			m := &perTenant[i]
 			to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&st), t.ID())
 		}
-		for r := engine.ReasonNone + 1; int(r) < engine.NumReasons; r++ {
-			desc := discardedSamples
-			if r == engine.ReasonExemplar {
-				desc = discardedExemplars
+		for _, d := range st.Discards {
+			to <- prometheus.MustNewConstMetric(discardedSamples, prometheus.CounterValue, float64(d.Samples), d.Reason, t.ID())
+			if d.Exemplars > 0 {
+				to <- prometheus.MustNewConstMetric(discardedExemplars, prometheus.CounterValue, float64(d.Exemplars), d.Reason, t.ID())
 			}
-			to <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(st.Rejected[r]), r.String(), t.ID())
+			if d.Metadata > 0 {
+				to <- prometheus.MustNewConstMetric(discardedMetadata, prometheus.CounterValue, float64(d.Metadata), d.Reason, t.ID())
+			}
 		}
 	}
 	for i := range totals {

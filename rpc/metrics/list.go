@@ -11,6 +11,7 @@ var (
 	memory             = describe("rekindle_memory_bytes", "Memory outside the Go heap, by what it is for. go_memstats_* does not know of it.", "purpose")
 	discardedSamples   = describe("cortex_discarded_samples_total", "Samples that were not stored, and why.", "reason", "user")
 	discardedExemplars = describe("cortex_discarded_exemplars_total", "Exemplars that were not stored, and why.", "reason", "user")
+	discardedMetadata  = describe("cortex_discarded_metadata_total", "Entries of metadata that were not kept, and why.", "reason", "user")
 )
 
 // perTenant have a user label.
@@ -101,13 +102,10 @@ func losses(s *engine.Stats) float64 { return float64(s.Recover.Losses) }
 
 func imagesFailed(s *engine.Stats) float64 { return float64(s.Images.Failed + s.Images.Rejected) }
 
-// refused counts samples, not what else came with a request.
 func refused(s *engine.Stats) float64 {
-	n := int64(0)
-	for r, count := range s.Rejected {
-		if engine.Reason(r) != engine.ReasonExemplar {
-			n += count
-		}
+	n := 0
+	for _, d := range s.Discards {
+		n += d.Samples
 	}
 	return float64(n)
 }
