@@ -109,7 +109,7 @@ func Load(reserve, size uint64, fill func([]byte) error) (*Arena, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = a.commit(size); err == nil {
+	if err = a.commitFilled(size); err == nil {
 		if err = fill(a.region.Bytes()[:size]); err == nil {
 			err = a.check(size)
 		}
@@ -138,8 +138,13 @@ func open(reserve uint64) (*Arena, error) {
 	return &Arena{base: r.base, region: r}, nil
 }
 
-func (a *Arena) commit(size uint64) error {
-	if err := a.region.Commit(size); err != nil {
+func (a *Arena) commit(size uint64) error { return a.track(a.region.Commit(size)) }
+
+func (a *Arena) commitFilled(size uint64) error { return a.track(a.region.CommitFilled(size)) }
+
+// track gives every committed extent its byte in dirty.
+func (a *Arena) track(err error) error {
+	if err != nil {
 		return err
 	}
 	if n := int(a.region.Committed() >> extentShift); n > len(a.dirty) {
