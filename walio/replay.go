@@ -65,7 +65,7 @@ const (
 	windowApplying
 )
 
-// run replays all extents. decoders has one decoder a worker.
+// run replays all extents, with one decoder a worker.
 func (r *replay) run(ctx context.Context, workers int, newDecoder func() *extentDecoder) error {
 	r.moved = sync.NewCond(&r.mu)
 	r.windows = make([]*window, workers+2)
@@ -84,6 +84,8 @@ func (r *replay) run(ctx context.Context, workers int, newDecoder func() *extent
 		})
 	}
 	wg.Wait()
+	r.mu.Lock() // a late cancellation may still be on its way
+	defer r.mu.Unlock()
 	return r.err
 }
 

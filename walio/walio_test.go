@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/rekindledb/rekindle/arena/disk"
 )
 
@@ -249,4 +251,9 @@ func (w *workload) next(n int) []entry {
 		out = append(out, entry{ref: ref, t: w.t + int64(w.rng.IntN(1000)), v: math.Float64bits(float64(w.rng.IntN(1000)))})
 	}
 	return out
+}
+
+// appendSum completes one of our own records by its checksum.
+func appendSum(rec []byte) []byte {
+	return binary.LittleEndian.AppendUint64(slices.Clone(rec), xxhash.Sum64(rec))
 }
