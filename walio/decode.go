@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/rekindledb/rekindle/arena/disk"
 )
@@ -48,10 +49,16 @@ func (d *extentDecoder) open(path string) (disk.File, error) {
 	return f, nil
 }
 
+// growMax bounds what is believed of a header before the records are seen.
+const growMax = 4 << 20
+
 // decode fills w with the commits of e. What is unreadable is left out and noted in w.partial; the error
 // is for the disk.
 func (d *extentDecoder) decode(w *window, e extent) error {
 	w.reset(e)
+	// Exactly as much as will come: growing step by step leaves twice as much behind for the collector.
+	w.samples = slices.Grow(w.samples, int(min(e.counts.Samples, growMax)))
+	w.series = slices.Grow(w.series, int(min(e.counts.Series, growMax)))
 	f, err := d.open(e.seg.path)
 	if err != nil {
 		return err

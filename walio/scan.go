@@ -210,7 +210,7 @@ func (s *scanner) close(seg *segmentScan, end int64) {
 	if n := len(seg.extents); n > 0 && !s.damaged {
 		e := &seg.extents[n-1]
 		if !e.damaged && e.last+1 == h.commit && e.epoch == h.epoch && e.end == s.off &&
-			e.counts.Samples+h.counts.Samples <= s.window && end-e.off <= extentSizeMax {
+			e.counts.plus(h.counts).load() <= s.window && end-e.off <= extentSizeMax {
 			if h.counts.Samples > 0 {
 				if e.counts.Samples == 0 {
 					e.minT, e.maxT = h.minT, h.maxT
