@@ -142,29 +142,41 @@ func (w *checkpointWriter) close() {
 	}
 }
 
-// openCheckpoint reads the headers of a checkpoint's segments. The last one sums up all of them.
-func (r *recovery) openCheckpoint(ctx context.Context, dir string) (checkpointState, []*segmentScan, error) {
-	var c checkpointState
-	list, err := listDir(r.opts.FS, dir)
+// checkpoint is the newest checkpoint as recovery found it.
+type checkpoint struct {
+	dir      string // empty without one
+	state    checkpointState
+	segments []*segmentScan
+}
+
+// openCheckpoint reads the headers of the newest checkpoint's segments. The last one sums up all of them.
+func (r *recovery) openCheckpoint(ctx context.Context) error {
+	n := len(r.listing.checkpoints)
+	if n == 0 {
+		return nil
+	}
+	c := &r.checkpoint
+	c.state.num = r.listing.checkpoints[n-1]
+	c.dir = checkpointPath(r.opts.Dir, c.state.num)
+	list, err := listDir(r.opts.FS, c.dir)
 	if err != nil {
-		return c, nil, err
+		return err
 	}
-	var segments []*segmentScan
 	for _, num := range list.segments {
-		segments = append(segments, &segmentScan{num: num, path: segmentPath(dir, num)})
+		c.segments = append(c.segments, &segmentScan{num: num, path: segmentPath(c.dir, num)})
 	}
-	if err := r.readHeaders(ctx, segments, segmentCheckpoint); err != nil {
-		return c, nil, err
+	if err := r.readHeaders(ctx, c.segments, segmentCheckpoint); err != nil {
+		return err
 	}
-	c.segments = len(segments)
-	c.valid = len(segments) > 0
-	for i, seg := range segments {
+	s := &c.state
+	s.segments, s.valid = len(c.segments), len(c.segments) > 0
+	for i, seg := range c.segments {
 		h := seg.header
 		if h == nil || seg.num != i || h.num != uint64(i) || len(h.maxIndex) != int(r.opts.Identity.Stripes) {
-			c.valid = false
+			s.valid = false
 			continue
 		}
-		c.series, c.maxIndex = max(c.series, h.series), h.maxIndex
+		s.series, s.maxIndex = max(s.series, h.series), h.maxIndex
 	}
-	return c, segments, nil
+	return nil
 }

@@ -132,6 +132,36 @@ func (d *testDir) checkNames(names liveNames, cut uint64) []Loss {
 	return res.Losses
 }
 
+// A stripe that has no series has no image either. Nothing of it is missing when the log was cut.
+func TestCutWithEmptyStripe(t *testing.T) {
+	d, src, names := newTestDir(t), newTestSource(), liveNames{4: key("a", "b")}
+	l := d.start(Position{}, src, func(o *Options) { o.SegmentSize, o.Compression = pageSize, CompressionNone })
+	src.add(entry{ref: 4, key: key("a", "b")})
+	for i := range int64(12_000) {
+		src.add(entry{ref: 4, t: i, v: 1})
+		if i%1000 == 0 {
+			wait(t, l)
+		}
+	}
+	if err := l.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cut := l.Written()
+	if err := l.Cut(cut, names); err != nil {
+		t.Fatal(err)
+	}
+	closeLog(t, l)
+	if n := d.list().segments[0]; n == 0 {
+		t.Fatal("nothing was cut")
+	}
+	from := []uint64{cut, 0, 0, 0}
+	res, rec := d.recover(func(o *RecoverOptions) { o.From = from })
+	d.check(src, rec, from, res.LastCommit)
+	if len(res.Losses) > 0 || res.LastCommit != l.Written() {
+		t.Fatalf("%+v", res)
+	}
+}
+
 // The power is cut, or the process killed, at every operation of a cut: nothing of the log is lost, every
 // live name is there, and the directory opens.
 func TestCutCrash(t *testing.T) {

@@ -71,7 +71,7 @@ func (r *recovery) findLosses() {
 
 // bound is BoundExact if no image contains any part of a commit.
 func (r *recovery) bound(first uint64) Bound {
-	for _, from := range r.opts.From {
+	for _, from := range r.from {
 		if from >= first {
 			return BoundAtMost
 		}

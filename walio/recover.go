@@ -21,7 +21,12 @@ type recovery struct {
 	segments []*segmentScan
 	plan     *plan
 	partial  []partialIn
-	minFrom  uint64 // all images contain the commits up to here
+	// from is RecoverOptions.From, raised where nothing can be missing; minFrom is the least of it: all images
+	// contain the commits up to there.
+	from    []uint64
+	minFrom uint64
+
+	checkpoint checkpoint
 }
 
 // Recover reads the log, gives the handler every commit that the images do not contain, once and in order,
@@ -34,9 +39,8 @@ func Recover(ctx context.Context, opts RecoverOptions, h Handler) (Result, error
 	}
 	r := &recovery{opts: opts, handler: h}
 	r.result.MaxIndex = make([]uint64, opts.Identity.Stripes)
-	if len(opts.From) > 0 {
-		r.minFrom = slices.Min(opts.From)
-	}
+	r.from = make([]uint64, opts.Identity.Stripes)
+	copy(r.from, opts.From)
 	for _, step := range []struct {
 		do   func(context.Context) error
 		time *time.Duration
@@ -67,12 +71,16 @@ func (r *recovery) scan(ctx context.Context) error {
 	if err := r.readHeaders(ctx, r.segments, segmentLog); err != nil {
 		return err
 	}
+	if err := r.openCheckpoint(ctx); err != nil {
+		return err
+	}
+	r.raiseFrom()
 	r.skipOld()
 	if err := r.scanAll(ctx, r.segments, segmentLog); err != nil {
 		return err
 	}
 	synced := r.opts.SyncedThrough
-	for _, from := range r.opts.From {
+	for _, from := range r.from {
 		synced = max(synced, from) // an image is published when the log is synced to its commit
 	}
 	r.plan = makePlan(r.segments, r.minFrom, synced)
@@ -105,6 +113,19 @@ func (r *recovery) scanAll(ctx context.Context, segments []*segmentScan, kind by
 		r.report("scan", done.Add(seg.size), total.Load(), 0)
 		return err
 	})
+}
+
+// raiseFrom notes that a stripe for which the checkpoint names no series has missed nothing of what was cut.
+func (r *recovery) raiseFrom() {
+	c := &r.checkpoint.state
+	if c.valid && len(r.segments) > 0 && r.segments[0].header != nil && r.segments[0].num > c.num {
+		for i := range r.from {
+			if c.maxIndex[i] == 0 {
+				r.from[i] = max(r.from[i], r.segments[0].header.first-1)
+			}
+		}
+	}
+	r.minFrom = slices.Min(r.from)
 }
 
 // skipOld marks the segments that hold nothing but commits that all images contain. The next segment must
@@ -177,7 +198,7 @@ func (r *recovery) replay(ctx context.Context) error {
 	}
 	rp := &replay{
 		handler: r.handler, extents: extents, maxSynced: r.plan.maxSynced,
-		filter:   newFilter(r.opts.Identity.Stripes, r.opts.From),
+		filter:   newFilter(r.opts.Identity.Stripes, r.from),
 		progress: func(bytes int64, samples uint64) { r.report("replay", bytes, total, samples) },
 	}
 	if err := r.run(ctx, rp); err != nil {
@@ -253,32 +274,25 @@ func (r *recovery) position() {
 // replayCheckpoint hands out the names of series that the log no longer defines, to those stripes whose
 // image does not reach to where the log begins.
 func (r *recovery) replayCheckpoint(ctx context.Context) error {
-	n := len(r.listing.checkpoints)
-	if n == 0 {
+	c := &r.checkpoint
+	if c.dir == "" {
 		return nil
 	}
-	dir := checkpointPath(r.opts.Dir, r.listing.checkpoints[n-1])
-	c, segments, err := r.openCheckpoint(ctx, dir)
-	if err != nil {
-		return err
-	}
-	c.num = r.listing.checkpoints[n-1]
-	for i, index := range c.maxIndex {
+	for i, index := range c.state.maxIndex {
 		r.result.MaxIndex[i] = max(r.result.MaxIndex[i], index)
 	}
-	from, needed := r.namesNeeded()
-	if needed {
-		if err := r.replayNames(ctx, dir, &c, segments, from); err != nil {
+	if from, needed := r.namesNeeded(); needed {
+		if err := r.replayNames(ctx, from); err != nil {
 			return err
 		}
 	}
-	r.result.CheckpointDamaged = !c.valid
-	r.result.Position.checkpoint = c
+	r.result.CheckpointDamaged = !c.state.valid
+	r.result.Position.checkpoint = c.state
 	return nil
 }
 
 // namesNeeded returns a filter that lets the names of those stripes through that need them.
-func (r *recovery) namesNeeded() (from []uint64, needed bool) {
+func (r *recovery) namesNeeded() (filter []uint64, needed bool) {
 	begins := r.plan.maxSynced + 1
 	if len(r.plan.extents) > 0 {
 		begins = r.plan.extents[0].first
@@ -286,22 +300,19 @@ func (r *recovery) namesNeeded() (from []uint64, needed bool) {
 	if len(r.segments) > 0 && r.segments[0].skipped {
 		begins = min(begins, r.segments[0].header.first)
 	}
-	from = make([]uint64, r.opts.Identity.Stripes)
-	for i := range from {
-		image := uint64(0)
-		if r.opts.From != nil {
-			image = r.opts.From[i]
-		}
-		if image+1 < begins {
+	filter = make([]uint64, len(r.from))
+	for i, from := range r.from {
+		if from+1 < begins {
 			needed = true
 		} else {
-			from[i] = math.MaxUint64
+			filter[i] = math.MaxUint64
 		}
 	}
-	return from, needed
+	return filter, needed
 }
 
-func (r *recovery) replayNames(ctx context.Context, dir string, c *checkpointState, segments []*segmentScan, from []uint64) error {
+func (r *recovery) replayNames(ctx context.Context, from []uint64) error {
+	segments, c := r.checkpoint.segments, &r.checkpoint.state
 	if err := r.scanAll(ctx, segments, segmentCheckpoint); err != nil {
 		return err
 	}
@@ -317,7 +328,7 @@ func (r *recovery) replayNames(ctx context.Context, dir string, c *checkpointSta
 	if got := rp.totals.read.Series; !c.valid || got < c.series {
 		c.valid = false
 		r.lose(Loss{
-			File:   filepath.Base(dir),
+			File:   filepath.Base(r.checkpoint.dir),
 			Reason: fmt.Sprintf("%d of %d names of series in the checkpoint are readable", got, c.series),
 			Series: c.series - min(c.series, got), Bound: BoundAtMost,
 		})
