@@ -9,11 +9,12 @@ import (
 // stripe in one critical section. That is what makes "the image of commit c" exact: the stripe's pending
 // entries are in commits <= c, and nothing else is in the image. Called by the log's committer only.
 func (t *Tenant) Drain(commit uint64, b *walio.Batch) {
-	wanted := t.images.wanted()
+	wanted := t.images.claim()
 	drained := 0
 	for i := range t.stripes {
 		s := &t.stripes[i]
-		if i != wanted && !s.dirty.Load() {
+		image := wanted>>i&1 == 1
+		if !image && !s.dirty.Load() {
 			continue
 		}
 		s.mu.Lock()
@@ -22,12 +23,16 @@ func (t *Tenant) Drain(commit uint64, b *walio.Batch) {
 			continue
 		}
 		t.drained = s.takePending(t.drained[:0], commit)
-		if i == wanted && t.images.copyLocked(s, commit) {
-			b.Force()
+		if image {
+			t.images.copyLocked(s, commit)
 		}
 		s.mu.Unlock()
 		s.encode(t, b)
 		drained += len(t.drained)
+	}
+	if wanted != 0 {
+		b.Force() // the commit is the image's, even if it holds nothing
+		t.images.release()
 	}
 	t.pending.Add(-int64(drained))
 }

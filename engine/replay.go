@@ -24,6 +24,7 @@ const applyStep = 4096
 
 // Apply implements walio.Handler.
 func (p *replayer) Apply(stripe int, w *walio.StripeWindow) error {
+	p.t.e.cfg.crash("replay")
 	s := &p.t.stripes[stripe]
 	if err := p.apply(s, w); err != nil {
 		return fmt.Errorf("engine: replay stripe %d of tenant %s: %w", stripe, p.t.id, err)

@@ -100,7 +100,7 @@ func recovery(s *engine.Stats) float64 { return (s.Recover.Images + s.Recover.Re
 
 func losses(s *engine.Stats) float64 { return float64(s.Recover.Losses) }
 
-func imagesFailed(s *engine.Stats) float64 { return float64(s.Images.Failed + s.Images.Rejected) }
+func imagesFailed(s *engine.Stats) float64 { return float64(s.Images.Failed) }
 
 func refused(s *engine.Stats) float64 {
 	n := 0

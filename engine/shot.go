@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rekindledb/rekindle/arena"
+	"github.com/rekindledb/rekindle/ckpt"
+)
+
+// shot is one stripe's image on its way to its slot.
+type shot struct {
+	w      *ckpt.Writer
+	stripe *stripe
+	commit uint64
+	meta   ckpt.Meta
+	runs   []arena.Run
+	tail   int64 // what the stripe's tail was: given back if the image fails
+	held   time.Duration
+	err    error // why it will not be published
+}
+
+func (x *shot) fail(err error) {
+	if x.err == nil {
+		x.err = err
+	}
+}
+
+func (x *shot) bytes() (n uint64) {
+	for _, r := range x.runs {
+		n += uint64(len(r.Data))
+	}
+	return n
+}
+
+// copyBuffer is what a stripe is copied into.
+type copyBuffer struct {
+	data []byte
+	runs []arena.Run
+}
+
+// reserve makes the buffer large enough for a stripe of size bytes, and touches it: a page fault every 4 KiB
+// under the stripe's lock would take fifty times as long as the copy.
+func (b *copyBuffer) reserve(size int) {
+	if size += size/8 + 1<<20; cap(b.data) < size {
+		b.data = make([]byte, size)
+		for i := 0; i < size; i += arena.ExtentSize {
+			b.data[i] = 1
+		}
+	}
+}
+
+// shoot copies a stripe whose pending entries are all in commits up to commit. Under the stripe's lock.
+func (m *imager) shoot(s *stripe, commit uint64, b *copyBuffer) shot {
+	if s.root.mutation.Load()&1 == 1 {
+		// Under the lock this cannot be; were it so, neither memory nor image could be trusted.
+		exit(s.id, "an image was asked for", nil)
+	}
+	w := m.store.Begin(s.id)
+	b.data, b.runs = s.a.CopyDirty(uint8(w.Slot), w.All, b.data, b.runs)
+	return shot{w: w, stripe: s, commit: commit, meta: s.meta(m.t, commit), runs: b.runs, tail: s.tail.Swap(0)}
+}
+
+// meta describes the stripe as it is now. Under the stripe's lock.
+func (s *stripe) meta(t *Tenant, commit uint64) ckpt.Meta {
+	m := ckpt.Meta{
+		Commit: commit, Extents: uint32(s.a.Size() / arena.ExtentSize), Layout: arenaLayout,
+		Epoch: t.epoch, Floor: t.floor.Load(), Series: uint64(s.root.live), MaxIndex: uint64(s.root.next - 1),
+		MinTime: s.root.minT, MaxTime: s.root.maxT,
+	}
+	for id, n := range s.chunks.lengths() {
+		m.Chunks = append(m.Chunks, ckpt.ChunkFile{ID: uint64(id), Length: n})
+	}
+	slices.SortFunc(m.Chunks, func(a, b ckpt.ChunkFile) int { return int(a.ID) - int(b.ID) })
+	return m
+}
+
+// finish brings the shots to disk and publishes those that got there. An error concerns all of them.
+func (m *imager) finish(ctx context.Context) error {
+	commit := uint64(0)
+	for i := range m.shots {
+		x := &m.shots[i]
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		x.fail(m.write(x))
+		commit = x.commit
+	}
+	// An image must not know more than the log: the log first.
+	if err := m.t.wal.Sync(ctx); err != nil {
+		return err
+	}
+	if err := m.t.wal.WaitSynced(ctx, commit); err != nil {
+		return err
+	}
+	var syncs sync.WaitGroup
+	for i := range m.shots {
+		if x := &m.shots[i]; x.err == nil {
+			syncs.Go(func() {
+				if x.fail(x.stripe.chunks.sync(&x.stripe.mu)); x.err == nil {
+					x.fail(x.w.Sync())
+				}
+			})
+		}
+	}
+	syncs.Wait()
+	u := ckpt.Update{SyncedThrough: m.t.wal.Synced(), NextSegment: m.nextSegment()}
+	for i := range m.shots {
+		if x := &m.shots[i]; x.err == nil {
+			u.Images = append(u.Images, x.w)
+		}
+	}
+	u.Idle = m.idle(u.SyncedThrough)
+	m.t.e.cfg.crash("publish")
+	err := m.store.Publish(u)
+	m.t.e.cfg.crash("published")
+	return err
+}
+
+// write puts the copy into its slot and walks what lies there.
+func (m *imager) write(x *shot) error {
+	m.t.e.cfg.crash("write")
+	if err := x.w.Write(x.meta, x.runs); err != nil {
+		return err
+	}
+	m.t.e.cfg.crash("written")
+	return x.w.Walk(func(image []byte) error {
+		err := walkImage(x.stripe.id, x.stripe.log, image)
+		if err != nil {
+			// Not the disk, which would have failed to give the page, but the memory it was copied from.
+			m.broken[x.stripe.id] = true
+		}
+		return err
+	})
+}
+
+// walkImage walks the bytes of an image.
+func walkImage(id int, log uint, image []byte) error {
+	a, err := arena.View(image)
+	if err != nil {
+		return err
+	}
+	s := stripe{id: id, log: log}
+	s.attach(a)
+	return s.walk()
+}
+
+// final writes the images of a clean stop: every stripe that changed, several at a time, not synced. The
+// log is closed; commit is its last one. A stripe that fails is left to the log.
+func (m *imager) final(commit uint64) error {
+	var (
+		mu      sync.Mutex
+		writers []*ckpt.Writer
+		errs    []error
+	)
+	// A copy buffer for each that works: pages that were touched before are worth keeping.
+	workers := make(chan *imager, runtime.GOMAXPROCS(0))
+	for range cap(workers) {
+		workers <- &imager{t: m.t, store: m.store, broken: m.broken, bufs: make([]copyBuffer, 1)}
+	}
+	err := m.t.eachStripe(context.Background(), func(i int, s *stripe) error {
+		own := <-workers
+		defer func() { workers <- own }()
+		w, err := own.finalStripe(s, commit)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			errs = append(errs, err)
+		} else if w != nil {
+			writers = append(writers, w)
+		}
+		return nil
+	})
+	if err == nil {
+		err = m.store.Publish(ckpt.Update{
+			Images: writers, Unsynced: true, SyncedThrough: commit, NextSegment: m.nextSegment(), Idle: m.idle(commit),
+		})
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+// finalStripe writes the last image of one stripe; nil if it does not need one.
+func (m *imager) finalStripe(s *stripe, commit uint64) (*ckpt.Writer, error) {
+	s.mu.Lock()
+	if s.a == nil || s.tail.Load() == 0 || m.broken[s.id] {
+		s.mu.Unlock()
+		return nil, nil
+	}
+	x := m.shoot(s, commit, &m.bufs[0])
+	s.mu.Unlock()
+	if err := m.write(&x); err != nil {
+		return nil, err
+	}
+	return x.w, s.chunks.sync(&s.mu)
+}
