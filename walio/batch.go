@@ -35,7 +35,17 @@ type records struct {
 	ends  []int
 }
 
-func (r *records) reset() { r.bytes, r.ends = r.bytes[:0], r.ends[:0] }
+func (r *records) reset() { r.bytes, r.ends = reuse(r.bytes), r.ends[:0] }
+
+// reuse empties a buffer and keeps its memory, unless a flood has made it much larger than it is needed now.
+func reuse(b []byte) []byte {
+	if cap(b) > reuseMax && len(b) < cap(b)/4 {
+		return nil
+	}
+	return b[:0]
+}
+
+const reuseMax = 8 << 20
 
 // end finishes the record that begins after the last end.
 func (r *records) end() { r.ends = append(r.ends, len(r.bytes)) }

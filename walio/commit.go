@@ -119,7 +119,7 @@ func (l *Log) write(e *encoded) error {
 		l.finishSegment(s)
 		s = nil
 	}
-	l.frames = l.frames[:0]
+	l.frames = reuse(l.frames)
 	if s == nil {
 		var err error
 		if s, err = l.createSegment(); err != nil {

@@ -82,10 +82,10 @@ func (d *damaged) verify(what string) Result {
 	d.compare(what, res, rec)
 	again, rec := d.recover(func(o *RecoverOptions) { o.SyncedThrough = d.last })
 	d.compare(what+", second start", Result{Losses: res.Losses, LastCommit: res.LastCommit}, rec)
-	if again.TornBytes > 0 || again.Position.Commit != res.Position.Commit {
+	if len(again.Losses) > 0 || again.TornBytes > 0 || again.Position.Commit != res.Position.Commit {
 		d.t.Fatalf("%s: the second start found %+v after %+v", what, again, res)
 	}
-	ledger, err := readLedger(d.fs, d.recoverOptions().Ledger)
+	ledger, err := (&recovery{opts: d.recoverOptions()}).readLedger()
 	if err != nil || len(ledger) != len(res.Losses) {
 		d.t.Fatalf("%s: %d entries in the ledger for %d losses (%v)", what, len(ledger), len(res.Losses), err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 // Loss is one entry of the ledger: what damage has cost.
 type Loss struct {
 	Time time.Time `json:"time"`
+	// Generation is the tenant's: commit numbers begin anew with each.
+	Generation uint64 `json:"generation"`
 	// File is where the damage is, and Reason what is wrong with it.
 	File   string `json:"file"`
 	Reason string `json:"reason"`
@@ -46,12 +49,9 @@ const (
 	BoundUnknown Bound = "unknown"
 )
 
-// lose notes a loss, once.
 func (r *recovery) lose(l Loss) {
-	l.Time = time.Now().UTC()
+	l.Time, l.Generation = time.Now().UTC(), r.opts.Identity.Generation
 	r.result.Losses = append(r.result.Losses, l)
-	r.opts.Logger.Error("acknowledged data is lost", "dir", r.opts.Dir, "file", l.File, "reason", l.Reason,
-		"first_commit", l.FirstCommit, "last_commit", l.LastCommit, "samples", l.Samples, "series", l.Series, "bound", string(l.Bound))
 }
 
 // findLosses turns gaps and partial commits into losses.
@@ -131,28 +131,28 @@ func (r *recovery) gapFile(g gap) string {
 	return filepath.Base(r.opts.Dir)
 }
 
-// writeLedger appends those losses that the ledger does not have yet: damage that could not be repaired is
-// found again by every start.
+// writeLedger appends the losses to the ledger and reduces r.result.Losses to those that it did not have yet:
+// a gap in the numbers stays, and is found by every start until the log is cut.
 func (r *recovery) writeLedger() error {
-	if r.opts.Ledger == "" || len(r.result.Losses) == 0 {
+	if len(r.result.Losses) == 0 {
 		return nil
 	}
-	known, err := readLedger(r.opts.FS, r.opts.Ledger)
+	known, err := r.readLedger()
 	if err != nil {
 		return err
 	}
+	r.result.Losses = slices.DeleteFunc(r.result.Losses, func(l Loss) bool { return known[ledgerKey(l)] })
 	var lines []byte
 	for _, l := range r.result.Losses {
-		if known[ledgerKey(l)] {
-			continue
-		}
+		r.opts.Logger.Error("acknowledged data is lost", "dir", r.opts.Dir, "file", l.File, "reason", l.Reason,
+			"first_commit", l.FirstCommit, "last_commit", l.LastCommit, "samples", l.Samples, "series", l.Series, "bound", string(l.Bound))
 		line, err := json.Marshal(l)
 		if err != nil {
 			return fmt.Errorf("walio: encode ledger entry: %w", err)
 		}
 		lines = append(append(lines, line...), '\n')
 	}
-	if len(lines) == 0 {
+	if len(lines) == 0 || r.opts.Ledger == "" {
 		return nil
 	}
 	return appendFile(r.opts.FS, r.opts.Ledger, lines)
@@ -160,14 +160,17 @@ func (r *recovery) writeLedger() error {
 
 func ledgerKey(l Loss) string {
 	if l.FirstCommit == 0 {
-		return fmt.Sprintf("%s %d", l.File, l.Series) // names in a checkpoint
+		return fmt.Sprintf("%d %s %d", l.Generation, l.File, l.Series) // names in a checkpoint
 	}
-	return fmt.Sprintf("%d-%d %t", l.FirstCommit, l.LastCommit, l.Partial)
+	return fmt.Sprintf("%d %d-%d %t", l.Generation, l.FirstCommit, l.LastCommit, l.Partial)
 }
 
 // readLedger returns the keys of all entries. Lines that do not parse are passed over.
-func readLedger(fsys disk.FS, name string) (map[string]bool, error) {
-	data, err := disk.ReadFile(fsys, name)
+func (r *recovery) readLedger() (map[string]bool, error) {
+	if r.opts.Ledger == "" {
+		return nil, nil
+	}
+	data, err := disk.ReadFile(r.opts.FS, r.opts.Ledger)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("walio: read ledger: %w", err)
 	}
@@ -181,7 +184,7 @@ func readLedger(fsys disk.FS, name string) (map[string]bool, error) {
 	return known, nil
 }
 
-// appendFile appends data to a file, which is created if it is missing, and syncs both.
+// appendFile appends lines to a file, which is created if it is missing, and syncs both.
 func appendFile(fsys disk.FS, name string, data []byte) error {
 	f, err := fsys.OpenRW(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -194,6 +197,12 @@ func appendFile(fsys disk.FS, name string, data []byte) error {
 	}
 	defer f.Close()
 	size, err := f.Size()
+	if err == nil && size > 0 {
+		var last [1]byte
+		if _, err = f.ReadAt(last[:], size-1); last[0] != '\n' {
+			data = append([]byte{'\n'}, data...) // a crash tore the line before
+		}
+	}
 	if err == nil {
 		_, err = f.WriteAt(data, size)
 	}

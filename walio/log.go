@@ -147,9 +147,9 @@ func (l *Log) Wait(ctx context.Context) error {
 	if r == nil {
 		r = &round{done: make(chan struct{})}
 		l.mu.next = r
+		l.Kick() // those who join later find it done
 	}
 	l.mu.Unlock()
-	l.Kick()
 	select {
 	case <-r.done:
 		return r.err

@@ -95,7 +95,7 @@ type RecoverOptions struct {
 
 // Progress says how far Recover is.
 type Progress struct {
-	Phase       string // "scan", "replay", "repair"
+	Phase       string // "scan", "replay"
 	Done, Total int64  // bytes of the log in this phase
 	Samples     uint64 // applied so far
 }
@@ -111,7 +111,7 @@ type Result struct {
 	// MaxIndex is the greatest series index seen anywhere, by stripe: checkpoint, and every reference of
 	// every kind of record that was read. Commits that all images contain are not read again.
 	MaxIndex []uint64
-	// Losses are what damage has cost, and are in the ledger.
+	// Losses are what damage has cost, without what the ledger had before.
 	Losses []Loss
 	// CheckpointDamaged says that names in checkpoint.N were unreadable; the next Cut writes all of it anew.
 	CheckpointDamaged bool
