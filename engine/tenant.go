@@ -254,10 +254,13 @@ func (t *Tenant) close() error {
 	}
 	if t.wal != nil {
 		err := t.wal.Close()
-		errs = append(errs, err)
 		if err == nil && t.images != nil {
-			errs = append(errs, t.images.final(t.wal.Written()))
+			err = t.images.final(t.wal.Written())
+		} else if err == nil {
+			// Damage to the log is told from a torn end by this.
+			err = t.store.Publish(ckpt.Update{SyncedThrough: t.wal.Written()})
 		}
+		errs = append(errs, err)
 	}
 	if t.store != nil {
 		errs = append(errs, t.store.Close())
