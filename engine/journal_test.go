@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"sort"
@@ -250,4 +252,13 @@ func checkAll(t testing.TB, j *journal, c Config, tenant string, snapshots []sna
 // memConfig is a small engine on a file system in memory.
 func memConfig(t testing.TB, fsys disk.FS, change ...func(*Config)) Config {
 	return testConfig(t, append([]func(*Config){func(c *Config) { c.FS, c.Dir = fsys, "/data" }}, change...)...)
+}
+
+var quietLogger = slog.New(slog.DiscardHandler)
+
+func names(entries []fs.DirEntry) (out []string) {
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out
 }
