@@ -60,7 +60,7 @@ func (t *Tenant) recover(ctx context.Context, store *ckpt.Store, p *progress) er
 	}
 	t.e.cfg.crash("recover-log")
 	t.recovered.Replay = time.Since(began)
-	t.recovered.LogBytes, t.recovered.Losses = res.Bytes, res.NewLosses
+	t.recovered.LogBytes, t.recovered.Losses = res.Bytes, len(res.Losses)
 	t.recovered.Series, t.recovered.Samples = uint64(r.series.Load()), uint64(r.samples.Load())
 	t.recovered.Unknown, t.recovered.Misplaced, t.recovered.Stale = r.unknown.Load(), r.misplaced.Load(), r.stale.Load()
 	if err := t.finishStripes(&res); err != nil {
