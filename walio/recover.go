@@ -259,7 +259,7 @@ func (r *recovery) position() {
 			last = p.segments[n-1].last
 		}
 		if seg.skipped {
-			last = max(last, r.segments[i+1].header.first-1)
+			last = max(last, r.beginsBehind(i)-1)
 		}
 		for _, e := range r.plan.inSegment(seg) {
 			last = max(last, e.last)
@@ -269,6 +269,17 @@ func (r *recovery) position() {
 	if n := len(r.listing.checkpoints); n > 0 {
 		p.Segment = max(p.Segment, r.listing.checkpoints[n-1]+1)
 	}
+}
+
+// beginsBehind is the first commit of the next segment that says where it begins. One that fills a hole behind a
+// skipped segment does not.
+func (r *recovery) beginsBehind(i int) uint64 {
+	for _, seg := range r.segments[i+1:] {
+		if seg.header != nil {
+			return seg.header.first
+		}
+	}
+	return r.plan.end + 1
 }
 
 // replayCheckpoint hands out the names of series that the log no longer defines, to those stripes whose
