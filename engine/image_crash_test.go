@@ -24,11 +24,13 @@ func byHand(c *Config) { c.CheckpointDuration, c.RestartTarget = 1000*time.Hour,
 func imageAll(t testing.TB, e *Engine) {
 	t.Helper()
 	ten := e.Tenant("t")
+	var stripes []int
 	for i := range ten.stripes {
 		if ten.stripes[i].a != nil {
-			require.NoError(t, ten.images.image(context.Background(), i))
+			stripes = append(stripes, i)
 		}
 	}
+	require.NoError(t, ten.images.round(context.Background(), stripes))
 }
 
 // newestImages are the files of the newest images of tenant t.
