@@ -88,7 +88,7 @@ func openDirectory(cfg *Config) (*directory, error) {
 
 func (d *directory) prepare(cfg *Config) error {
 	own := filepath.Join(d.path, ownDir)
-	removed, size, err := removeLeftovers(d.fs, d.path, 2)
+	removed, size, err := d.removeLeftovers()
 	if err != nil {
 		return fmt.Errorf("engine: remove left-over temporary files in %s: %w", d.path, err)
 	}
@@ -166,6 +166,26 @@ func holder(fsys disk.FS, name string) string {
 	return o.String()
 }
 
+// removeLeftovers removes what an interrupted write left in the folders of the directory. Nothing is written
+// beside them under a temporary name, and a folder whose name looks like one is a tenant's.
+func (d *directory) removeLeftovers() (n int, size int64, err error) {
+	entries, err := d.fs.ReadDir(d.path)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, e := range entries {
+		if !e.IsDir() || e.Name() == asideDir {
+			continue
+		}
+		k, s, err := removeLeftovers(d.fs, filepath.Join(d.path, e.Name()), 1)
+		n, size = n+k, size+s
+		if err != nil && !errors.Is(err, fs.ErrPermission) {
+			return n, size, err
+		}
+	}
+	return n, size, nil
+}
+
 // removeLeftovers removes files and folders that an interrupted write left under temporary names, down to
 // depth levels.
 func removeLeftovers(fsys disk.FS, dir string, depth int) (n int, size int64, err error) {
@@ -176,7 +196,6 @@ func removeLeftovers(fsys disk.FS, dir string, depth int) (n int, size int64, er
 	for _, e := range entries {
 		name := filepath.Join(dir, e.Name())
 		switch {
-		case e.Name() == asideDir:
 		case strings.HasSuffix(e.Name(), ".tmp"):
 			if info, err := e.Info(); err == nil {
 				size += info.Size()
