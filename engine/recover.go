@@ -104,8 +104,9 @@ func (t *Tenant) catchUp(ctx context.Context, from []uint64, last uint64) error 
 	return nil
 }
 
-// loadImages reads every stripe's newest sound image. It returns the commits that they hold, and the newest
-// log segment that they know.
+// loadImages reads every stripe's newest sound image. It returns the commits that they hold, and a number greater
+// than that of every log segment that they know: 0 without an image, since a log that begins with another number
+// cannot be read by stock tools.
 func (t *Tenant) loadImages(ctx context.Context, store *ckpt.Store, p *progress) (from []uint64, segment uint64, err error) {
 	from = make([]uint64, len(t.stripes))
 	segments := make([]uint64, len(t.stripes))
@@ -113,7 +114,7 @@ func (t *Tenant) loadImages(ctx context.Context, store *ckpt.Store, p *progress)
 	p.phase("images", int64(len(t.stripes)))
 	err = t.eachStripe(ctx, func(i int, s *stripe) error {
 		l, err := store.Load(i, func(im *ckpt.Image) error {
-			segments[i] = im.Meta.Segment
+			segments[i] = im.Meta.Segment + 1
 			bytes.Add(int64(im.Size()))
 			return t.adopt(s, im)
 		})
@@ -135,10 +136,7 @@ func (t *Tenant) loadImages(ctx context.Context, store *ckpt.Store, p *progress)
 		return nil
 	})
 	t.recovered.ImageBytes, t.recovered.ImagesDamaged = bytes.Load(), damaged.Load()
-	for _, n := range segments {
-		segment = max(segment, n+1)
-	}
-	return from, segment, err
+	return from, maxOf(segments, 0), err
 }
 
 // adopt makes an image the stripe, if it is sound.

@@ -124,6 +124,9 @@ func (m *imager) finish(ctx context.Context) error {
 // write puts the copy into its slot and walks what lies there.
 func (m *imager) write(x *shot) error {
 	m.t.e.cfg.crash("write")
+	if next := m.nextSegment(); next > 0 {
+		x.meta.Segment = next - 1
+	}
 	if err := x.w.Write(x.meta, x.runs); err != nil {
 		return err
 	}

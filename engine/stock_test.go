@@ -204,3 +204,18 @@ func TestStockReaderAfterManyLives(t *testing.T) {
 	aside, err := disk.OS.ReadDir(filepath.Join(dir, asideDir))
 	require.True(t, err != nil || len(aside) == 0, "a clean stop leaves nothing to cut: %v", strings.Join(names(aside), " "))
 }
+
+// A tenant whose first process committed nothing begins its log with segment 0 all the same. Stock tools refuse a log
+// that begins elsewhere and has no checkpoint.
+func TestStockReaderAfterAnEmptyLife(t *testing.T) {
+	c := testConfig(t)
+	e := start(t, c)
+	push(t, e, "t", &Batch{})
+	require.NoError(t, e.Close())
+	e = start(t, c)
+	var b Batch
+	add(&b, pod(1), sample(testNow.UnixMilli(), 1))
+	push(t, e, "t", &b)
+	require.NoError(t, e.Close())
+	checkStock(t, disk.OS, filepath.Join(c.Dir, "t"), map[string][]Sample{pod(1).String(): b.Samples})
+}
