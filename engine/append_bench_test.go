@@ -41,11 +41,16 @@ func cpuTime() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// What an append costs without log and transport, the hash of the key included: one sample a series a request.
+// What an append costs without transport, the hash of the key included: one sample a series a request, with
+// and without log and images.
 func BenchmarkAppend(b *testing.B) {
-	for _, series := range []int{10_000, 100_000, 1_000_000} {
-		b.Run(fmt.Sprintf("series=%d", series), func(b *testing.B) {
-			c := testConfig(b, func(c *Config) { c.WAL, c.Stripes = false, 64 })
+	for _, tc := range []struct {
+		series int
+		log    bool
+	}{{10_000, false}, {100_000, false}, {1_000_000, false}, {1_000_000, true}} {
+		series := tc.series
+		b.Run(fmt.Sprintf("series=%d/log=%v", series, tc.log), func(b *testing.B) {
+			c := testConfig(b, func(c *Config) { c.WAL, c.Stripes = tc.log, 64 })
 			e := start(b, c)
 			batches := benchBatches(series)
 			t := testNow.UnixMilli()
