@@ -140,6 +140,25 @@ func parseChunk(b []byte) (h chunkHead, data []byte, err error) {
 	return h, b[chunkHeadSize:end:end], nil
 }
 
+// checkChunks checks the chunks that stand one behind the other in b, behind the file's header if head is set.
+func checkChunks(b []byte, head bool) error {
+	if head {
+		if _, err := parseFileHead(b); err != nil {
+			return err
+		}
+		b = b[fileHeadSize:]
+	}
+	for len(b) > 0 {
+		_, data, err := parseChunk(b)
+		if err != nil {
+			return err
+		}
+		size := (chunkHeadSize + len(data) + chunkAlign - 1) / chunkAlign * chunkAlign
+		b = b[min(size, len(b)):]
+	}
+	return nil
+}
+
 // firstTime is the timestamp of an XOR chunk's first sample.
 func firstTime(data []byte) int64 {
 	t, _ := binary.Varint(data[2:])

@@ -51,12 +51,13 @@ type chunkWriter struct {
 	spare    []byte     // the other buffer
 	synced   int64      // bytes known to be durable
 	named    bool       // the file's name is durable
+	unsure   bool       // a sync failed: the bytes behind synced must be written again before the next one counts
 }
 
 // chunkFile is a file that can be read.
 type chunkFile struct {
 	id   uint32
-	f    disk.File
+	f    disk.File    // nil if an image names it and it cannot be opened
 	mu   sync.RWMutex // held for reading while bytes are copied out of m
 	m    disk.Mapping
 	size atomic.Int64 // bytes that may be read
@@ -199,16 +200,16 @@ func (c *chunkStore) sync(mu *sync.Mutex) error {
 	writers := append([]*chunkWriter(nil), c.writers...)
 	mu.Unlock()
 	for _, w := range writers {
-		if w.file == nil || w.synced == w.written {
+		if w.file == nil {
 			continue
 		}
-		upTo := w.written
-		if err := w.file.f.Sync(); err != nil {
-			// The kernel may have dropped the pages: this file's bytes are written again, elsewhere.
-			return fmt.Errorf("engine: sync %s: %w", w.file.f.Name(), errors.Join(err, c.rewrite(w)))
-		}
-		w.synced = upTo
 		names = names || !w.named
+		if w.synced == w.written {
+			continue
+		}
+		if err := c.syncFile(w); err != nil {
+			return fmt.Errorf("engine: sync %s: %w", w.file.f.Name(), err)
+		}
 	}
 	if names {
 		if err := c.fs.SyncDir(c.dir); err != nil {
@@ -224,15 +225,38 @@ func (c *chunkStore) sync(mu *sync.Mutex) error {
 	return nil
 }
 
-// rewrite writes everything a file should hold, from the pages that can still be read, once more in place,
-// so that the next sync has something to sync.
-func (c *chunkStore) rewrite(w *chunkWriter) error {
+// syncFile makes what is written of a file durable. After a sync that failed the kernel may have dropped the
+// pages and call the next one good, so that counts only if everything was written again before it.
+func (c *chunkStore) syncFile(w *chunkWriter) error {
+	if w.unsure {
+		if err := w.rewrite(); err != nil {
+			return err
+		}
+	}
+	upTo := w.written
+	if err := w.file.f.Sync(); err != nil {
+		w.unsure = true
+		return errors.Join(err, w.rewrite()) // while the pages may still be there
+	}
+	w.synced = upTo
+	return nil
+}
+
+// rewrite writes what may not have reached the disk once more in place, so that the next sync has something to
+// sync. What is read for it is checked: it may come from the disk, which has not got it.
+func (w *chunkWriter) rewrite() error {
 	b := make([]byte, w.written-w.synced)
 	if _, err := w.file.f.ReadAt(b, w.synced); err != nil {
 		return err
 	}
-	_, err := w.file.f.WriteAt(b, w.synced)
-	return err
+	if err := checkChunks(b, w.synced == 0); err != nil {
+		return fmt.Errorf("chunks behind %d are lost, the log has them until the next start: %w", w.synced, err)
+	}
+	if _, err := w.file.f.WriteAt(b, w.synced); err != nil {
+		return err
+	}
+	w.unsure = false
+	return nil
 }
 
 // inMemory returns the bytes from l on if they have not reached a file. Under the stripe's lock.
@@ -281,6 +305,9 @@ func (c *chunkStore) read(l link, ref uint64, dst []byte) (h chunkHead, data []b
 }
 
 func (f *chunkFile) read(off int64, dst []byte) (h chunkHead, data []byte, err error) {
+	if f.f == nil {
+		return h, dst, errors.New("the file could not be opened at the start")
+	}
 	size := f.size.Load()
 	if off < fileHeadSize || off >= size {
 		return h, dst, fmt.Errorf("offset outside the file's %d bytes", size)
@@ -335,23 +362,25 @@ func (f *chunkFile) remap(size int64) error {
 }
 
 // adopt opens the files in dir that an image names. A file that is missing or too short is reported; chunks in it
-// fail when they are read.
+// fail when they are read. It stays named, by the images to come too, else it would pass for an orphan and be
+// removed, though all that is wrong may be that too many files are open.
 func (c *chunkStore) adopt(dir string, lengths map[uint32]int64) error {
 	var errs []error
 	for id, length := range lengths {
 		name := filepath.Join(dir, chunkFileName(c.stripe, id))
 		f, err := c.fs.Open(name)
+		cf := &chunkFile{id: id}
+		cf.size.Store(length)
+		c.files.m[id] = cf
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		cf := &chunkFile{id: id, f: f}
-		cf.size.Store(length)
+		cf.f = f
 		if size, err := f.Size(); err == nil && size < length {
 			cf.size.Store(size)
 			errs = append(errs, fmt.Errorf("%s: %d bytes, the image names %d", name, size, length))
 		}
-		c.files.m[id] = cf
 	}
 	return errors.Join(errs...)
 }
@@ -371,7 +400,9 @@ func (c *chunkStore) close() error {
 		if f.m != nil {
 			errs = append(errs, f.m.Unmap())
 		}
-		errs = append(errs, f.f.Close())
+		if f.f != nil {
+			errs = append(errs, f.f.Close())
+		}
 	}
 	return errors.Join(errs...)
 }
