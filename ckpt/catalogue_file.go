@@ -36,7 +36,8 @@ func createCatalogue(cfg *Config, c *Catalogue) error {
 	c.Seq++
 	b = append(b, c.encode()...)
 	if err := disk.WriteFileAtomic(cfg.FS, name, b); err != nil {
-		return fmt.Errorf("ckpt: create catalogue: %w", err)
+		// It may be there, if only its name is not durable, and would be in the way of the next attempt.
+		return fmt.Errorf("ckpt: create catalogue: %w", errors.Join(err, Discard(*cfg)))
 	}
 	return nil
 }

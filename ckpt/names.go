@@ -1,7 +1,9 @@
 package ckpt
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 )
 
@@ -25,4 +27,14 @@ func (c *Config) slotPath(stripe int, slot SlotID) string {
 func Exists(cfg Config) bool {
 	cfg = cfg.withDefaults()
 	return exists(cfg.FS, cfg.cataloguePath()) || exists(cfg.FS, cfg.imagesPath())
+}
+
+// Discard takes back a Create whose tenant never came to hold anything, so that it can be made again.
+func Discard(cfg Config) error {
+	cfg = cfg.withDefaults()
+	err := cfg.FS.Remove(cfg.cataloguePath())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("ckpt: remove the catalogue of a tenant that could not be made: %w", err)
+	}
+	return nil
 }

@@ -53,7 +53,11 @@ func Create(cfg Config, id Identity) (*Store, error) {
 	if err := createCatalogue(&cfg, c); err != nil {
 		return nil, err
 	}
-	return Open(cfg, id.Tenant)
+	s, err := Open(cfg, id.Tenant)
+	if err != nil {
+		return nil, errors.Join(err, Discard(cfg))
+	}
+	return s, nil
 }
 
 // Open reads the catalogue. If it is gone or neither of its copies is intact, a new one is made of what the images

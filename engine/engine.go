@@ -300,7 +300,8 @@ func (t *Tenant) init() error {
 		err = t.catchUp(context.Background(), nil, 0)
 	}
 	if err != nil {
-		return errors.Join(err, store.Close())
+		// Left behind, the catalogue would refuse every later attempt, until the next start.
+		return errors.Join(err, store.Close(), ckpt.Discard(t.e.ckptConfig(t.id)))
 	}
 	return nil
 }
