@@ -25,6 +25,9 @@ func (s *stripe) matches(c *matchCache, ms []*labels.Matcher) []uint32 {
 		include [][]uint32
 		filters []filter
 		all     = true
+		// Series made from here on may be in lists that are read later and not in those read before, so that they
+		// would pass what excludes them: they are no part of the answer.
+		next = s.nextIndex()
 	)
 	for _, m := range ms {
 		empty := m.Matches("")
@@ -46,7 +49,6 @@ func (s *stripe) matches(c *matchCache, ms []*labels.Matcher) []uint32 {
 			filters = append(filters, filter{lists, true})
 		}
 	}
-	next := s.nextIndex()
 	var out []uint32
 	switch {
 	case len(include) > 0:
@@ -72,7 +74,7 @@ func (s *stripe) matches(c *matchCache, ms []*labels.Matcher) []uint32 {
 			return nil
 		}
 		bm := bitmapOf(f.lists, next)
-		out = slices.DeleteFunc(out, func(i uint32) bool { return bm.has(i) != f.keep })
+		out = slices.DeleteFunc(out, func(i uint32) bool { return bm.has(i) != f.keep || i >= next })
 	}
 	return out
 }
