@@ -150,7 +150,7 @@
 // The first pass reads framing and headers of all segments that may matter, in parallel, and makes a plan: S,
 // duplicates, gaps, the end. The second one decodes stretches of up to Window samples to columns, in parallel,
 // and hands them to the Handler, stretch after stretch, the stripes of one in parallel. Samples stay in log order in one
-// array; a stripe gets ranges of it, so nothing is sorted or copied. Memory is Workers+2 windows. Then losses go to
+// array; a stripe gets ranges of it, so nothing is sorted or copied. Memory is Workers+1 windows. Then losses go to
 // the ledger, and files are repaired. Nothing is changed before, so it may be cancelled or killed at any time;
 // and nothing needs disk space but the repair of damage.
 //

@@ -153,41 +153,27 @@ func equalHeaders(a, b *commitHeader) bool {
 		a.generation == b.generation && slices.Equal(a.hashes, b.hashes)
 }
 
-// Any bytes as a log of two segments: recovery does not panic, and where it succeeds it leaves a directory
-// that it reads the same again and that Prometheus reads without an error.
+// A log of two segments with any edits: recovery does not panic, and where it succeeds it leaves a directory
+// that it reads the same again and that Prometheus reads without an error. An edit is six bytes: which
+// segment, what, where (2), how much, and a value.
 func FuzzRecover(f *testing.F) {
-	for _, comp := range []Compression{CompressionNone, CompressionSnappy} {
-		mem := faultfs.NewMem()
-		d := &testDir{nil, mem, "/d"}
-		src, w := newTestSource(), newWorkload(uint64(comp))
-		o := d.options(Position{})
-		o.SegmentSize, o.Compression = pageSize, comp
-		l, err := Start(o, src)
-		if err != nil {
-			f.Fatal(err)
-		}
-		for l.nextSegment < 2 {
-			src.add(w.next(300)...)
-			if err := l.Wait(context.Background()); err != nil {
-				f.Fatal(err)
-			}
-		}
-		if err := l.Close(); err != nil {
-			f.Fatal(err)
-		}
-		a, _ := disk.ReadFile(mem, segmentPath(d.wal(), 0))
-		b, _ := disk.ReadFile(mem, segmentPath(d.wal(), 1))
-		f.Add(a, b, uint64(0))
-		f.Add(a[:len(a)-10], b, uint64(3))
-		f.Add(a[:100], b[:len(b)/2], uint64(1))
-	}
-	f.Fuzz(func(t *testing.T, a, b []byte, synced uint64) {
+	logs := [][2][]byte{fuzzLog(f, CompressionNone), fuzzLog(f, CompressionSnappy)}
+	f.Add(uint8(0), uint64(0), []byte{})
+	f.Add(uint8(0), uint64(3), []byte{0, 0, 1, 7, 1, 1})
+	f.Add(uint8(1), uint64(9), []byte{1, 1, 0, 90, 200, 0, 0, 3, 5, 5, 7, 9})
+	f.Add(uint8(1), uint64(9), []byte{0, 2, 9, 90, 200, 0, 1, 3, 5, 5, 7, 9})
+	f.Fuzz(func(t *testing.T, which uint8, synced uint64, edits []byte) {
 		mem := newDisk(t)
 		d := &testDir{t, mem, "/d"}
 		if err := mem.MkdirAll(d.wal(), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		for i, data := range [][]byte{a, b} {
+		segments := logs[which%2]
+		for ; len(edits) >= 6; edits = edits[6:] {
+			s := &segments[edits[0]%2]
+			*s = edit(slices.Clone(*s), edits)
+		}
+		for i, data := range segments {
 			if err := disk.WriteFileAtomic(mem, segmentPath(d.wal(), i), data); err != nil {
 				t.Fatal(err)
 			}
@@ -204,4 +190,53 @@ func FuzzRecover(f *testing.F) {
 		}
 		stockEntries(t, export(t, mem, d.wal()))
 	})
+}
+
+func edit(data, e []byte) []byte {
+	if len(data) == 0 {
+		return data
+	}
+	lo := int(binary.BigEndian.Uint16(e[2:])) % len(data)
+	hi := min(lo+int(e[4])*8+1, len(data))
+	switch e[1] % 5 {
+	case 0:
+		data[lo] ^= e[5]
+	case 1:
+		clear(data[lo:hi])
+	case 2:
+		data = data[:lo]
+	case 3: // written twice
+		data = slices.Insert(data, hi, data[lo:hi]...)
+	case 4: // left out
+		data = slices.Delete(data, lo, hi)
+	}
+	return data
+}
+
+func fuzzLog(f *testing.F, comp Compression) (segments [2][]byte) {
+	f.Helper()
+	mem := faultfs.NewMem()
+	d := &testDir{nil, mem, "/d"}
+	src, w := newTestSource(), newWorkload(uint64(comp))
+	o := d.options(Position{})
+	o.SegmentSize, o.Compression = pageSize, comp
+	l, err := Start(o, src)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for l.nextSegment < 2 {
+		src.add(w.next(300)...)
+		if err := l.Wait(context.Background()); err != nil {
+			f.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		f.Fatal(err)
+	}
+	for i := range segments {
+		if segments[i], err = disk.ReadFile(mem, segmentPath(d.wal(), i)); err != nil {
+			f.Fatal(err)
+		}
+	}
+	return segments
 }

@@ -118,7 +118,7 @@ func (p *plan) merge(mine []extent) {
 	intact := func(e extent) bool { return !e.damaged }
 	damaged := func(e extent) bool { return e.damaged }
 	old := p.extents
-	if n := len(old); n == 0 || old[n-1].last < mine[0].first {
+	if ascending(append(old[max(len(old)-1, 0):len(old):len(old)], mine...)) {
 		p.extents = append(old, mine...)
 		return
 	}
@@ -133,6 +133,16 @@ func (p *plan) merge(mine []extent) {
 		}
 	}
 	p.extents = merged
+}
+
+// ascending says that no commit is in list twice.
+func ascending(list []extent) bool {
+	for i := 1; i < len(list); i++ {
+		if list[i].first <= list[i-1].last {
+			return false
+		}
+	}
+	return true
 }
 
 func keep(list []extent, cond func(extent) bool) []extent {

@@ -84,7 +84,7 @@ type RecoverOptions struct {
 
 	// Workers is the number of goroutines that decode and apply. Default GOMAXPROCS.
 	Workers int
-	// Window is the most float samples decoded together, unless one commit holds more. Workers+2 windows of
+	// Window is the most float samples decoded together, unless one commit holds more. Workers+1 windows of
 	// 24 bytes a sample are in memory at a time. Default 256k.
 	Window int
 	// Progress is called, by one goroutine at a time, some times a second. May be nil.

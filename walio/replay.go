@@ -14,7 +14,7 @@ import (
 //	              │ └──── decoded, waiting
 //	              └────── being applied: its stripes are handed out to the workers one by one
 //
-// A worker prefers applying: it frees a window. There are Workers+2 windows, and that is all the memory
+// A worker prefers applying: it frees a window. There are Workers+1 windows, and that is all the memory
 // that replay takes, however long the log is.
 type replay struct {
 	handler   Handler
@@ -68,7 +68,7 @@ const (
 // run replays all extents, with one decoder a worker.
 func (r *replay) run(ctx context.Context, workers int, newDecoder func() *extentDecoder) error {
 	r.moved = sync.NewCond(&r.mu)
-	r.windows = make([]*window, workers+2)
+	r.windows = make([]*window, workers+1)
 	r.state = make([]windowState, len(r.windows))
 	for i := range r.windows {
 		r.windows[i] = &window{}
