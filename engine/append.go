@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 
 	"github.com/rekindledb/rekindle/arena"
 )
@@ -161,7 +161,7 @@ func sampleErrorText(r Reason, key []byte, s Sample, existing uint64) string {
 	lbls := keyLabels(key)
 	switch r {
 	case ReasonTooFarInFuture:
-		return fmt.Sprintf("timestamp too new: %d metric: %.200q", s.T, lbls.Get(labels.MetricName))
+		return fmt.Sprintf("timestamp too new: %d metric: %.200q", s.T, lbls.Get(model.MetricNameLabel))
 	case ReasonNewValue:
 		return fmt.Sprintf("err: duplicate sample for timestamp %d; overrides not allowed: existing %s, new value %s. series=%s",
 			s.T, formatValue(existing), formatValue(s.V), lbls)

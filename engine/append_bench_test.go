@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ func benchBatches(series int) []Batch {
 		for i := range perRequest {
 			target := at / perRequest
 			add(&b, labels.FromStrings(
-				labels.MetricName, fmt.Sprintf("container_some_metric_number_%d_total", i),
+				model.MetricNameLabel, fmt.Sprintf("container_some_metric_number_%d_total", i),
 				"cluster", "prod-eu-west-1", "container", "application", "endpoint", "https-metrics",
 				"instance", fmt.Sprintf("10.%d.%d.%d:9090", target>>16, target>>8&255, target&255), "job", "kubelet",
 				"namespace", fmt.Sprintf("namespace-%d", target%100), "node", fmt.Sprintf("node-%d", target%500),

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 )
@@ -57,7 +58,7 @@ func TestRefusals(t *testing.T) {
 	c := testConfig(t)
 	e := start(t, c)
 	defer e.Close()
-	l := labels.FromStrings(labels.MetricName, "m", "a", "b")
+	l := labels.FromStrings(model.MetricNameLabel, "m", "a", "b")
 	now := testNow.UnixMilli()
 	var b Batch
 	add(&b, l, sample(now, 1))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/stretchr/testify/require"
@@ -66,7 +67,7 @@ func push(t testing.TB, e *Engine, tenant string, b *Batch) AppendResult {
 }
 
 func pod(i int) labels.Labels {
-	return labels.FromStrings(labels.MetricName, fmt.Sprintf("metric_%d", i%7), "pod", fmt.Sprintf("pod-%d", i), "namespace", fmt.Sprintf("ns-%d", i%3))
+	return labels.FromStrings(model.MetricNameLabel, fmt.Sprintf("metric_%d", i%7), "pod", fmt.Sprintf("pod-%d", i), "namespace", fmt.Sprintf("ns-%d", i%3))
 }
 
 // contents is everything a tenant answers, by series: sorted samples.
@@ -77,7 +78,7 @@ func contents(t testing.TB, e *Engine, tenant string) map[string][]Sample {
 	if ten == nil {
 		return out
 	}
-	series, err := ten.Select(context.Background(), math.MinInt64, math.MaxInt64, labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".*"))
+	series, err := ten.Select(context.Background(), math.MinInt64, math.MaxInt64, labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".*"))
 	require.NoError(t, err)
 	for _, s := range series {
 		_, twice := out[s.Labels.String()]

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -18,7 +19,7 @@ func TestExclusionWhileSeriesAreMade(t *testing.T) {
 	made := func(i int) *Batch {
 		var b Batch
 		for k := range 50 {
-			add(&b, labels.FromStrings(labels.MetricName, "m", "i", fmt.Sprintf("%d-%d", i, k), "kind", "x"), sample(testNow.UnixMilli(), 1))
+			add(&b, labels.FromStrings(model.MetricNameLabel, "m", "i", fmt.Sprintf("%d-%d", i, k), "kind", "x"), sample(testNow.UnixMilli(), 1))
 		}
 		return &b
 	}
@@ -33,7 +34,7 @@ func TestExclusionWhileSeriesAreMade(t *testing.T) {
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
 	not := labels.MustNewMatcher(labels.MatchNotEqual, "kind", "x")
-	m := labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "m")
+	m := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "m")
 	for running := true; running; {
 		select {
 		case <-done:

@@ -144,8 +144,6 @@ type found struct {
 	ref    uint64
 	pairs  []uint32
 	closed link
-	minT   int64 // of the chunk below
-	maxT   int64
 	chunks []Chunk // newest first
 }
 
