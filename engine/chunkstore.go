@@ -39,6 +39,8 @@ type chunkStore struct {
 	// orphans are files that a dead process wrote after the image that was recovered from: nothing refers to
 	// them. They are left alone until the next image is published, lest an operator puts an older one back.
 	orphans []string
+	// lost says that there were images and none could be used.
+	lost bool
 }
 
 // chunkWriter is one file being written. inflight and tail under the stripe's lock, the rest by flush.

@@ -132,6 +132,7 @@ func (t *Tenant) loadImages(ctx context.Context, store *ckpt.Store, p *progress)
 		if l.Found {
 			from[i] = l.Entry.Commit
 		}
+		s.chunks.lost = !l.Found && len(l.Failed) > 0
 		p.add(1)
 		return nil
 	})
@@ -183,10 +184,30 @@ func (t *Tenant) passChunkFiles() error {
 			}
 		}
 		s.root.nextFile = max(s.root.nextFile, files[i].greatest+1)
-		s.chunks.orphans = files[i].unnamed
 		s.a.TouchRoot()
+		if s.chunks.lost {
+			t.setChunksAside(files[i].unnamed)
+			continue
+		}
+		s.chunks.orphans = files[i].unnamed
 	}
 	return nil
+}
+
+// setChunksAside keeps the chunk files of a stripe whose images are all lost: what is in them and no longer in
+// the log is nowhere else.
+func (t *Tenant) setChunksAside(names []string) {
+	to := filepath.Join(t.e.cfg.Dir, asideDir, t.id, "chunks-"+t.e.cfg.Now().UTC().Format("20060102T150405.000Z"))
+	err := disk.MkdirAllSync(t.e.cfg.FS, to, 0o755)
+	for _, name := range names {
+		if err == nil {
+			err = t.e.cfg.FS.Rename(name, filepath.Join(to, filepath.Base(name)))
+		}
+	}
+	if err == nil {
+		err = t.e.cfg.FS.SyncDir(to)
+	}
+	t.e.cfg.Logger.Error("no image of a stripe is left; its closed chunks are kept, but not answered", "tenant", t.id, "files", names, "to", to, "err", err)
 }
 
 // finishStripes makes what must hold before the first append: no index is used a second time.

@@ -79,6 +79,7 @@ func (p *replayer) define(s *stripe, defs []walio.SeriesDef) error {
 			return err
 		}
 		p.series.Add(1)
+		s.tail.Add(1) // a stripe with nothing but names is not empty
 	}
 	return nil
 }

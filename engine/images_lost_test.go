@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rekindledb/rekindle/arena/disk"
+)
+
+// Both images of a stripe are lost, and the log is cut: its series come back by name, from the log's checkpoint.
+// Images of other stripes must not enter it as empty meanwhile: what is pushed for these series is there after
+// a kill. Chunk files of the stripe, which nothing refers to any more, are not removed: they hold what is left.
+func TestBothImagesLost(t *testing.T) {
+	c := testConfig(t, byHand, func(c *Config) { c.Stripes, c.SegmentSize = 2, 64<<10 })
+	e := start(t, c)
+	now := testNow.UnixMilli()
+	round := func(k int, stripes ...uint64) {
+		var b Batch
+		for i := range 100 {
+			if slices.Contains(stripes, xxhash.Sum64(keyOf(pod(i)))&1) {
+				add(&b, pod(i), sample(now+int64(k)*15_000, float64(i*k)))
+			}
+		}
+		push(t, e, "t", &b)
+	}
+	for k := range 200 {
+		round(k, 0, 1)
+	}
+	for k := range 200 { // what remains of the log says nothing of stripe 0
+		round(200+k, 1)
+		if k == 100 || k == 150 || k == 199 {
+			imageAll(t, e)
+		}
+	}
+	series := len(contents(t, e, "t"))
+	require.NoError(t, e.Close())
+	chunks, err := filepath.Glob(filepath.Join(c.Dir, "t/chunks/00-*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, chunks)
+	for _, slot := range []string{"00.a", "00.b"} {
+		flip(t, disk.OS, filepath.Join(c.Dir, "t/images", slot), inImage)
+	}
+
+	e = start(t, c)
+	require.Equal(t, int64(2), e.Tenant("t").recovered.ImagesDamaged)
+	require.Zero(t, e.Tenant("t").stripes[0].root.stored)
+	require.NoError(t, e.Tenant("t").images.round(context.Background(), []int{1}))
+	round(500, 0, 1)
+	want := contents(t, e, "t")
+	require.Len(t, want, series)
+	killed := t.TempDir()
+	require.NoError(t, os.CopyFS(killed, os.DirFS(c.Dir)))
+	require.NoError(t, e.Close())
+	for _, name := range chunks {
+		kept, err := filepath.Glob(filepath.Join(c.Dir, "@aside/t/chunks*", filepath.Base(name)))
+		require.NoError(t, err)
+		require.NotEmpty(t, kept, "%s is gone", name)
+	}
+
+	c.Dir = killed
+	e = start(t, c)
+	require.Equal(t, want, contents(t, e, "t"))
+	require.Zero(t, e.Tenant("t").recovered.Unknown)
+	require.NoError(t, e.Close())
+}
