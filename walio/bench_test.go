@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	promrecord "github.com/prometheus/prometheus/tsdb/record"
@@ -106,6 +107,31 @@ func BenchmarkCommit(b *testing.B) {
 			l.Stats(&s)
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(s.Samples), "ns/sample")
 			b.ReportMetric(float64(s.Bytes)/float64(s.Samples), "B/sample")
+			if err := l.Close(); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
+
+// What waiting costs: many requests at once, each answered by the next commit.
+func BenchmarkWait(b *testing.B) {
+	for _, waiters := range []int{1, 500} {
+		b.Run(fmt.Sprintf("waiters=%d", waiters), func(b *testing.B) {
+			l, err := Start(benchOptions(b.TempDir()), &scrapesSource{newScrapes(1<<16, 64), 512})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			b.SetParallelism(max(waiters/runtime.GOMAXPROCS(0), 1))
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := l.Wait(b.Context()); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/float64(l.Written()), "waits/commit")
 			if err := l.Close(); err != nil {
 				b.Fatal(err)
 			}

@@ -2,6 +2,7 @@ package walio
 
 import (
 	"context"
+	"slices"
 
 	"github.com/rekindledb/rekindle/arena/disk"
 )
@@ -54,7 +55,7 @@ func (w *checkpointWriter) write(names Names) error {
 			return err
 		}
 	}
-	after := append([]uint64(nil), w.state.maxIndex...)
+	after := slices.Clone(w.state.maxIndex)
 	stripes := uint64(w.log.opts.Identity.Stripes)
 	for stripe, index := range after {
 		w.batch.reset()

@@ -3,6 +3,7 @@ package walio
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 )
 
 // Names gives the live series to Cut.
@@ -78,13 +79,13 @@ func (l *Log) droppable(commit uint64) (drop []finishedSegment, first int) {
 	for n < len(list) && list[n].last <= commit {
 		n++
 	}
-	return append([]finishedSegment(nil), list[:n]...), first
+	return slices.Clone(list[:n]), first
 }
 
 func (l *Log) forgetFirst() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.mu.finished = append(l.mu.finished[:0], l.mu.finished[1:]...)
+	l.mu.finished = slices.Delete(l.mu.finished, 0, 1)
 }
 
 // checkpointFilesMax bounds the segments of a checkpoint: each Cut links all of them.

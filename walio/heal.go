@@ -2,6 +2,7 @@ package walio
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -119,8 +120,8 @@ func (l *Log) writeFrames(s *segment) error {
 func (l *Log) failedSegments() []*segment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	failed := append([]*segment(nil), l.mu.unsynced...)
-	if c := l.mu.current; c != nil && !contains(failed, c) {
+	failed := slices.Clone(l.mu.unsynced)
+	if c := l.mu.current; c != nil && !slices.Contains(failed, c) {
 		failed = append(failed, c) // its first write failed
 	}
 	return failed

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -243,19 +244,10 @@ func (l *Log) Close() error {
 	for _, s := range l.mu.unsynced {
 		s.file.Close()
 	}
-	if c := l.mu.current; c != nil && !contains(l.mu.unsynced, c) {
+	if c := l.mu.current; c != nil && !slices.Contains(l.mu.unsynced, c) {
 		c.file.Close()
 	}
 	return l.mu.err
-}
-
-func contains(list []*segment, s *segment) bool {
-	for _, t := range list {
-		if t == s {
-			return true
-		}
-	}
-	return false
 }
 
 func signal(c chan struct{}) {

@@ -50,8 +50,8 @@ type Options struct {
 	// SyncInterval is the longest time a written commit stays unsynced, as long as the disk keeps up; when
 	// the oldest unsynced commit is older than twice that, acknowledgements wait for the sync. Default 100ms.
 	SyncInterval time.Duration
-	// Compression of new records. Snappy halves the log for about 10 ns a sample; zstd takes a fifth off
-	// that for three times the time.
+	// Compression of new records. Default CompressionNone. Snappy halves the log of counters for about 12 ns a
+	// sample; zstd takes another quarter to a half off for three times the time.
 	Compression Compression
 
 	// Limits and performance.

@@ -1,8 +1,9 @@
 package walio
 
 import (
+	"cmp"
+	"math"
 	"slices"
-	"sort"
 )
 
 // plan is the one log that recovery makes of the segments on disk: which extents are replayed, in which
@@ -70,14 +71,14 @@ func (e extent) starting(first uint64) extent {
 	return e
 }
 
-// epochFences are the first commits of each epoch, ascending by epoch.
-type epochFences []struct{ epoch, first uint64 }
+// epochFences hold the first commit of each epoch.
+type epochFences map[uint64]uint64
 
 func epochStarts(segments []*segmentScan) epochFences {
-	starts := map[uint64]uint64{}
+	fences := epochFences{}
 	note := func(epoch, first uint64) {
-		if old, ok := starts[epoch]; !ok || first < old {
-			starts[epoch] = first
+		if old, ok := fences[epoch]; !ok || first < old {
+			fences[epoch] = first
 		}
 	}
 	for _, seg := range segments {
@@ -88,20 +89,15 @@ func epochStarts(segments []*segmentScan) epochFences {
 			note(e.epoch, e.first)
 		}
 	}
-	var fences epochFences
-	for epoch, first := range starts {
-		fences = append(fences, struct{ epoch, first uint64 }{epoch, first})
-	}
-	sort.Slice(fences, func(i, j int) bool { return fences[i].epoch < fences[j].epoch })
 	return fences
 }
 
 // limit returns the first commit that belongs to a greater epoch.
 func (f epochFences) limit(epoch uint64) uint64 {
-	limit := uint64(1<<64 - 1)
-	for _, s := range f {
-		if s.epoch > epoch {
-			limit = min(limit, s.first)
+	limit := uint64(math.MaxUint64)
+	for other, first := range f {
+		if other > epoch {
+			limit = min(limit, first)
 		}
 	}
 	return limit
@@ -114,7 +110,7 @@ func (p *plan) merge(mine []extent) {
 	if len(mine) == 0 {
 		return
 	}
-	slices.SortStableFunc(mine, func(a, b extent) int { return compareUint(a.first, b.first) })
+	slices.SortStableFunc(mine, func(a, b extent) int { return cmp.Compare(a.first, b.first) })
 	intact := func(e extent) bool { return !e.damaged }
 	damaged := func(e extent) bool { return e.damaged }
 	old := p.extents
@@ -182,16 +178,6 @@ func insert(list []extent, e extent) []extent {
 		e = e.starting(list[i].last + 1)
 	}
 	return list
-}
-
-func compareUint(a, b uint64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // findEnd walks the extents in order, notes what is missing and finds where the log ends: at the first gap
