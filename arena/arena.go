@@ -91,6 +91,7 @@ func New(reserve uint64) (*Arena, error) {
 		return nil, err
 	}
 	if err := a.commit(ExtentSize); err != nil {
+		_ = a.Release()
 		return nil, err
 	}
 	h := a.header()

@@ -80,10 +80,14 @@ func (t *Tenant) admit() error {
 	return nil
 }
 
+// earliest is the oldest timestamp that is stored: MinInt64 says that there is none, and half a range less than
+// a timestamp is one too.
+const earliest = math.MinInt64 + blockRange
+
 // bounds are what Prometheus's head accepts: nothing older than half a block range before its newest sample,
 // nothing below the floor, nothing too far ahead of the clock.
 func (t *Tenant) bounds(now time.Time) bounds {
-	bd := bounds{minT: t.floor.Load(), maxT: now.Add(t.e.cfg.CreateGrace).UnixMilli(), now: uint32(now.Unix())}
+	bd := bounds{minT: max(t.floor.Load(), earliest), maxT: now.Add(t.e.cfg.CreateGrace).UnixMilli(), now: uint32(now.Unix())}
 	if m := t.maxT.Load(); m != math.MinInt64 {
 		bd.minT = max(bd.minT, m-blockRange/2)
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -105,6 +106,6 @@ func samplesOf(t testing.TB, s Series) []Sample {
 		require.NoError(t, it.Err())
 		require.Equal(t, c.MaxT, out[len(out)-1].T)
 	}
-	require.True(t, slices.IsSortedFunc(out, func(a, b Sample) int { return int(a.T - b.T) }), "samples of %s are not ordered", s.Labels)
+	require.True(t, slices.IsSortedFunc(out, func(a, b Sample) int { return cmp.Compare(a.T, b.T) }), "samples of %s are not ordered", s.Labels)
 	return out
 }

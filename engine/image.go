@@ -136,10 +136,10 @@ func (m *imager) pick(now time.Time) []int {
 	)
 	for i := range m.t.stripes {
 		tail := m.t.stripes[i].tail.Load()
-		whole += tail
 		if m.broken[i] {
-			continue
+			continue // its tail stays, whatever is done
 		}
+		whole += tail
 		if tail > 0 {
 			byTail = append(byTail, candidate{i, tail})
 		}

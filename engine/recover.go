@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -242,7 +243,7 @@ func (t *Tenant) chunkFiles() ([]stripeFiles, error) {
 	out := make([]stripeFiles, len(t.stripes))
 	dir := filepath.Join(t.dir, chunksDir)
 	entries, err := t.e.cfg.FS.ReadDir(dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // an empty folder is easily lost in a backup
 		return nil, fmt.Errorf("engine: list chunk files: %w", err)
 	}
 	for _, e := range entries {

@@ -89,7 +89,7 @@ func (p *replayer) put(s *stripe, samples []walio.RefSample) error {
 	stored := 0
 	for len(samples) > 0 {
 		n := min(applyStep, len(samples))
-		if err := s.a.Ensure(chunkRoom(n)); err != nil {
+		if err := s.a.Ensure(chunkRoom(n, n)); err != nil {
 			return err
 		}
 		for i := range samples[:n] {

@@ -64,14 +64,16 @@ func (s *stripe) append(b *Batch, items []uint32, bd bounds, o *outcome) error {
 }
 
 func (s *stripe) appendLocked(b *Batch, items []uint32, samples int, bd bounds, o *outcome) error {
-	// Everything that can fail for lack of memory fails here, or in create.
-	if err := s.a.Ensure(chunkRoom(samples)); err != nil {
-		return err
-	}
+	// Everything that can fail for lack of memory fails here, or in create. Pending entries first: they are
+	// allocated, the room for chunks is only set aside.
 	if err := s.reservePending(samples + len(items)); err != nil {
 		return err
 	}
+	if err := s.a.Ensure(chunkRoom(len(items), samples)); err != nil {
+		return err
+	}
 	before := len(s.pend)
+	defer func() { s.tail.Add(int64(len(s.pend) - before)) }()
 	var recs [group]*record
 	for len(items) > 0 {
 		n := min(group, len(items))
@@ -83,7 +85,6 @@ func (s *stripe) appendLocked(b *Batch, items []uint32, samples int, bd bounds, 
 		}
 		items = items[n:]
 	}
-	s.tail.Add(int64(len(s.pend) - before))
 	return nil
 }
 
@@ -134,10 +135,18 @@ func (s *stripe) lookUp(b *Batch, items []uint32, recs *[group]*record) {
 	s.warm = sum
 }
 
-// chunkRoom is what n samples can need of new chunk memory, in the worst case.
-func chunkRoom(n int) uint64 {
-	return uint64(n)*uint64(arena.ClassSize(uint8(arena.NumClasses-1))) + 1<<20
+// chunkRoom is what the samples of some series can need of new chunk memory, in the worst case: a chunk of the
+// largest class a sample, and no more than one of each class a series, which frees them on its way.
+func chunkRoom(series, samples int) uint64 {
+	return min(uint64(samples)*uint64(arena.ClassSize(uint8(arena.NumClasses-1))), uint64(series)*chunkOfEachClass) + 1<<20
 }
+
+var chunkOfEachClass = func() (sum uint64) {
+	for c := range arena.NumClasses {
+		sum += uint64(arena.ClassSize(uint8(c)))
+	}
+	return sum
+}()
 
 // appendSeries stores the samples of one series. rec is the record that its tag led to first, or nil.
 func (s *stripe) appendSeries(b *Batch, item int, rec *record, bd bounds, o *outcome) error {

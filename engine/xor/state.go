@@ -20,6 +20,11 @@ const (
 	// HeaderBytes plus this takes any first sample.
 	MaxSampleBytes = (80 + 77 + 7) / 8
 
+	// maxNextBits is the most that a sample behind the second takes: a delta of deltas of 68 bits, and a value of
+	// 77. The first two together take up to firstTwoExtra bits more than two such.
+	maxNextBits   = 68 + 77
+	firstTwoExtra = (80 + 64) + (80 + 77) - 2*maxNextBits
+
 	// HeaderBytes is what an empty chunk takes.
 	HeaderBytes = headerBytes
 )
@@ -63,6 +68,6 @@ func FinishTo(dst, b []byte, s *State) []byte {
 
 // Valid reports whether s can be the state of a chunk in a buffer of size bytes: what Append relies on.
 func (s *State) Valid(size int) bool {
-	return s.Bits >= headerBytes*8 && int(s.Bits) <= size*8 &&
+	return s.Bits >= headerBytes*8 && int(s.Bits) <= min(size*8, headerBytes*8+firstTwoExtra+int(s.N)*maxNextBits) &&
 		(s.Lead == noWindow || int(s.Lead)+int(s.Trail) < 64)
 }

@@ -1,0 +1,48 @@
+package engine
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Timestamps at the edge of what can be told apart from none, or subtracted from, are refused, and the tenant
+// goes on; the earliest one that is stored is there after a restart.
+func TestEarliestTimestamps(t *testing.T) {
+	for _, first := range []int64{math.MinInt64, math.MinInt64 + 1, earliest - 1, earliest} {
+		c := testConfig(t, func(c *Config) { c.Checkpoint = false })
+		e := start(t, c)
+		var b Batch
+		add(&b, pod(1), sample(first, 1))
+		_, err := e.Append(t.Context(), "t", &b)
+		var refused *SampleError
+		require.Equal(t, first < earliest, errors.As(err, &refused), "%d: %v", first, err)
+		b.Reset()
+		add(&b, pod(1), sample(testNow.UnixMilli(), 1))
+		push(t, e, "t", &b)
+		want := contents(t, e, "t")
+		require.NoError(t, e.Close())
+		e = start(t, c)
+		require.Equal(t, want, contents(t, e, "t"))
+		require.NoError(t, e.Close())
+	}
+}
+
+// A request is not refused for the room that its samples might take if they did not share chunks: no answer
+// but success would ever come of sending it again.
+func TestManySamplesOfOneSeries(t *testing.T) {
+	const samples = 5_800_000 // as many as fit into the largest request
+	require.Less(t, chunkRoom(1, samples), uint64(2<<20))
+	e := start(t, testConfig(t, func(c *Config) { c.Stripes, c.WAL = 1, false }))
+	all := make([]Sample, 50_000)
+	for i := range all {
+		all[i] = sample(testNow.UnixMilli()+int64(i), float64(i))
+	}
+	var b Batch
+	add(&b, pod(1), all...)
+	require.Equal(t, len(all), push(t, e, "t", &b).Stored)
+	require.Equal(t, all, contents(t, e, "t")[pod(1).String()])
+	require.NoError(t, e.Close())
+}
