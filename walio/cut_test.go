@@ -275,16 +275,16 @@ func TestDamagedCheckpoint(t *testing.T) {
 // Recovery may be cancelled at any time and run again: it changes nothing before it is through.
 func TestCancelRecovery(t *testing.T) {
 	d := newDamaged(t, 24, 40, 900, pageSize)
-	for n := range 60 {
+	for n := range 30 {
 		c := d.copy()
 		ctx, cancel := context.WithCancel(t.Context())
-		c.fs = faultfs.Inject(c.mem, &faultfs.Rule{Skip: n * 3, Times: 1, Before: func(faultfs.Op) { cancel() }})
+		c.fs = faultfs.Inject(c.mem, &faultfs.Rule{Skip: n * 6, Times: 1, Before: func(faultfs.Op) { cancel() }})
 		_, err := Recover(ctx, c.recoverOptions(), &recorder{})
 		if err != nil && !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
 		c.fs = c.mem
-		if res := c.verify(fmt.Sprintf("cancelled at operation %d", 3*n)); len(res.Losses) > 0 {
+		if res := c.verify(fmt.Sprintf("cancelled at operation %d", 6*n)); len(res.Losses) > 0 {
 			t.Fatalf("cancelled at operation %d: %+v", 3*n, res)
 		}
 		cancel()

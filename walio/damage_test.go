@@ -168,7 +168,7 @@ func fragments(data []byte) (offs []int) {
 // Any bit of any fragment header flipped, the unchecked ones of the type included, is either harmless or a
 // loss that is counted to the sample (C6).
 func TestEveryHeaderBit(t *testing.T) {
-	d := newDamaged(t, 11, 6, 60, pageSize)
+	d := newDamaged(t, 11, 4, 50, pageSize)
 	data := d.read(0)
 	for _, off := range fragments(data) {
 		for bit := range fragmentHeaderSize * 8 {
@@ -187,7 +187,7 @@ func TestZeroedPagesAndSectors(t *testing.T) {
 		for _, unit := range []int{512, 4096, pageSize} {
 			step := unit
 			if unit == 512 {
-				step = 11 * 512
+				step = 23 * 512
 			}
 			for off := 0; off < size; off += step {
 				c := d.copy()
