@@ -45,6 +45,7 @@ func rebuild(cfg *Config, tenant string, cause error) (*Catalogue, error) {
 		c.NextSegment = max(c.NextSegment, m.Segment+1)
 		c.Images[im.stripe] = append(c.Images[im.stripe], Entry{Slot: im.slot, Commit: m.Commit, Header: im.sum, Synced: true})
 	}
+	c.Epoch += epochsUnseen
 	name := cfg.cataloguePath()
 	if err := cfg.FS.Rename(name, name+".damaged"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(cause, fmt.Errorf("ckpt: set the damaged catalogue aside: %w", err))
@@ -55,6 +56,10 @@ func rebuild(cfg *Config, tenant string, cause error) (*Catalogue, error) {
 	cfg.Logger.Error("the catalogue was lost or damaged; it was made anew of what the images say", "file", name, "images", len(found), "err", cause)
 	return c, nil
 }
+
+// epochsUnseen is how many starts there may have been since the newest image, which only the catalogue knew of:
+// the log is of their epochs, and one beyond the catalogue's passes for that of another owner of the directory.
+const epochsUnseen = 1 << 16
 
 // foundImage is a slot with an intact header.
 type foundImage struct {

@@ -41,7 +41,7 @@ func TestLostCatalogue(t *testing.T) {
 
 			s := reopen(t, mem)
 			c := s.Catalogue()
-			if c.Identity != testIdentity(1) || c.Epoch != 1 || c.EpochStart != math.MaxUint64 || c.Floor != -5 || c.SyncedThrough != 20 || c.NextSegment != 11 {
+			if c.Identity != testIdentity(1) || c.Epoch != 1+epochsUnseen || c.EpochStart != math.MaxUint64 || c.Floor != -5 || c.SyncedThrough != 20 || c.NextSegment != 11 {
 				t.Fatalf("%+v", c)
 			}
 			if got := fmt.Sprint(s.Entries(0)[0].Commit, s.Entries(0)[1].Commit, s.CutPoint()); got != "20 10 10" {
