@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -35,5 +36,20 @@ func TestCatalogueLostAfterStartsWithoutImages(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(killed, "t/catalogue")))
 	e = start(t, c)
 	require.Equal(t, want, contents(t, e, "t"))
+	require.NoError(t, e.Close())
+}
+
+// A folder with a log and neither catalogue nor images is not passed over in silence.
+func TestCatalogueLostWithoutImages(t *testing.T) {
+	c := testConfig(t, func(c *Config) { c.Checkpoint = false })
+	e := start(t, c)
+	var b Batch
+	add(&b, pod(1), sample(testNow.UnixMilli(), 1))
+	push(t, e, "t", &b)
+	require.NoError(t, e.Close())
+	require.NoError(t, os.Remove(filepath.Join(c.Dir, "t/catalogue")))
+	e, err := Open(c)
+	require.NoError(t, err)
+	require.ErrorIs(t, e.Recover(t.Context()), fs.ErrNotExist)
 	require.NoError(t, e.Close())
 }

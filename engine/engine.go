@@ -145,11 +145,18 @@ func (e *Engine) tenantDirs() ([]string, error) {
 		if !d.IsDir() || ValidTenant(d.Name()) != nil {
 			continue
 		}
-		if ckpt.Exists(e.ckptConfig(d.Name())) {
+		if ckpt.Exists(e.ckptConfig(d.Name())) || e.hasLog(d.Name()) {
 			ids = append(ids, d.Name())
 		}
 	}
 	return ids, nil
+}
+
+// hasLog reports whether a folder holds log files: then it is a tenant's, also if everything that would say how to
+// read it is gone, and to pass over it would lose it in silence.
+func (e *Engine) hasLog(id string) bool {
+	entries, err := e.cfg.FS.ReadDir(filepath.Join(e.cfg.Dir, id, walDir))
+	return len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
 // setAside moves tenants' folders to a folder of this moment. Nothing is deleted.
