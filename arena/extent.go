@@ -43,5 +43,15 @@ func (a *Arena) CopyDirty(slot uint8, all bool, buf []byte, runs []Run) ([]byte,
 	return buf, runs
 }
 
+// Changed is how many bytes CopyDirty would copy for the slot that needs more.
+func (a *Arena) Changed() int {
+	var n [2]int
+	for _, d := range a.dirty[:a.Size()>>extentShift] {
+		n[0] += int(d & 1)
+		n[1] += int(d >> 1 & 1)
+	}
+	return max(n[0], n[1]) << extentShift
+}
+
 // Snapshot is the bytes an image taken now would hold. For tests and the walk; valid under the lock.
 func (a *Arena) Snapshot() []byte { return a.region.mem[:a.Size():a.Size()] }

@@ -58,7 +58,8 @@
 //
 //	Engine.appending    held for reading by an append from admission to answer, for writing by Close
 //	Tenant.open         held for reading by a query, for writing when the arenas are given back
-//	Engine.mu           the map of tenants; creating a tenant does I/O under it
+//	Engine.creating     one new tenant at a time; I/O under it
+//	Engine.mu           the map of tenants
 //	chunkStore.flushMu  one flush or sync of a stripe's chunk files at a time; I/O under it
 //	stripe.mu           one at a time, by all; no I/O under it, and no step longer than some tens of
 //	                    microseconds, but for the copy of an image

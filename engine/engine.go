@@ -33,6 +33,8 @@ type Engine struct {
 	ready     atomic.Bool
 	closing   atomic.Bool
 
+	creating sync.Mutex // one new tenant at a time
+
 	mu struct {
 		sync.RWMutex
 		tenants map[string]*Tenant
@@ -265,9 +267,9 @@ func (e *Engine) create(id string) (*Tenant, error) {
 	if err := ValidTenant(id); err != nil {
 		return nil, err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if t := e.mu.tenants[id]; t != nil {
+	e.creating.Lock() // not mu: a slow disk holds up new tenants, nobody else
+	defer e.creating.Unlock()
+	if t := e.Tenant(id); t != nil {
 		return t, nil
 	}
 	identity := ckpt.Identity{
@@ -277,6 +279,8 @@ func (e *Engine) create(id string) (*Tenant, error) {
 	if err := t.init(); err != nil {
 		return nil, unavailable("create tenant %s: %w", id, err)
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.mu.tenants[id] = t
 	return t, nil
 }

@@ -166,7 +166,7 @@ func (m *imager) pick(now time.Time) []int {
 			break
 		}
 		stripes = append(stripes, c.stripe)
-		size += m.t.stripes[c.stripe].size()
+		size += m.t.stripes[c.stripe].changed(false)
 		whole -= c.tail
 	}
 	return stripes
@@ -185,14 +185,17 @@ func (m *imager) holdsLog(i int) bool {
 	return len(entries) < 2 || entries[len(entries)-1].Commit < s.root.drained
 }
 
-// size is how many bytes the stripe's arena has.
-func (s *stripe) size() int {
+// changed is how many bytes the next image of the stripe will copy; all says that it is one of the first two.
+func (s *stripe) changed(all bool) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.a == nil {
+	switch {
+	case s.a == nil:
 		return 0
+	case all:
+		return int(s.a.Size())
 	}
-	return int(s.a.Size())
+	return s.a.Changed()
 }
 
 // round images some stripes. Those that fail are left for another round; what others wrote is published.
@@ -228,11 +231,12 @@ func (m *imager) round(ctx context.Context, stripes []int) (err error) {
 // take has the committer copy stripes into shots.
 func (m *imager) take(ctx context.Context, stripes []int) error {
 	mask := uint64(0)
+	slices.Sort(stripes) // the committer goes through them in this order
 	for k, i := range stripes {
 		if k == len(m.bufs) {
 			m.bufs = append(m.bufs, copyBuffer{})
 		}
-		m.bufs[k].reserve(m.t.stripes[i].size())
+		m.bufs[k].reserve(m.t.stripes[i].changed(len(m.store.Entries(i)) < 2))
 		mask |= 1 << i
 	}
 	m.shots = m.shots[:0]
