@@ -91,9 +91,9 @@ func parseFileHead(b []byte) (h fileHead, err error) {
 	case crc32.Checksum(b[:fileHeadSize-4], castagnoli) != binary.LittleEndian.Uint32(b[fileHeadSize-4:]):
 		return h, fmt.Errorf("chunk file header: bad checksum")
 	case binary.LittleEndian.Uint32(b[8:]) > chunkLayout:
-		return h, fmt.Errorf("chunk file header: layout %d was written by a newer version; this one knows %d", binary.LittleEndian.Uint32(b[8:]), chunkLayout)
+		return h, fmt.Errorf("chunk file header: layout %d was %w; this one knows %d", binary.LittleEndian.Uint32(b[8:]), errNewerChunks, chunkLayout)
 	case binary.LittleEndian.Uint32(b[36:]) != 0:
-		return h, fmt.Errorf("chunk file header: features %#x are unknown to this version", binary.LittleEndian.Uint32(b[36:]))
+		return h, fmt.Errorf("chunk file header: it needs features %#x: %w", binary.LittleEndian.Uint32(b[36:]), errNewerChunks)
 	}
 	return fileHead{
 		stripe: binary.LittleEndian.Uint32(b[12:]), generation: binary.LittleEndian.Uint64(b[16:]),

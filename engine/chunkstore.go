@@ -127,36 +127,51 @@ func (c *chunkStore) flush(mu *sync.Mutex) error {
 func (c *chunkStore) flushLocked(mu *sync.Mutex) error {
 	mu.Lock()
 	writers := append([]*chunkWriter(nil), c.writers...)
-	for _, w := range writers {
-		if len(w.inflight) == 0 { // else an earlier write failed: it is written again
-			w.inflight, w.tail = w.tail, w.spare[:0]
-		}
-	}
 	mu.Unlock()
 	var errs []error
 	for _, w := range writers {
-		if len(w.inflight) == 0 {
-			continue
+		failed := len(w.inflight) > 0 // to be written: that is written first, and then what came since
+		err := c.flushWriter(mu, w)
+		if err == nil && failed {
+			err = c.flushWriter(mu, w)
 		}
-		if err := c.write(w); err != nil {
+		if err != nil {
 			errs = append(errs, err)
-			continue
 		}
-		mu.Lock()
-		n := len(w.inflight)
-		w.written += int64(n)
-		w.file.size.Store(w.written)
-		w.spare, w.inflight = w.inflight[:0], nil
-		mu.Unlock()
-		c.buffered.Add(-int64(n))
 	}
 	return errors.Join(errs...)
+}
+
+func (c *chunkStore) flushWriter(mu *sync.Mutex, w *chunkWriter) error {
+	mu.Lock()
+	if len(w.inflight) == 0 && len(w.tail) > 0 {
+		// The two buffers change places. While one is written the other one grows: they must not be the same.
+		w.inflight, w.tail, w.spare = w.tail, w.spare[:0], nil
+	}
+	mu.Unlock()
+	if len(w.inflight) == 0 {
+		return nil
+	}
+	if err := c.write(w); err != nil {
+		return err
+	}
+	mu.Lock()
+	n := len(w.inflight)
+	w.written += int64(n)
+	w.file.size.Store(w.written)
+	w.spare, w.inflight = w.inflight[:0], nil
+	mu.Unlock()
+	c.buffered.Add(-int64(n))
+	return nil
 }
 
 func (c *chunkStore) write(w *chunkWriter) error {
 	name := filepath.Join(c.dir, chunkFileName(c.stripe, w.head.id))
 	if w.file == nil {
 		f, err := c.fs.Create(name)
+		if errors.Is(err, fs.ErrExist) { // made by an attempt that failed: ids are not used twice
+			f, err = c.fs.OpenRW(name)
+		}
 		if err != nil {
 			return fmt.Errorf("engine: create chunk file: %w", err)
 		}
@@ -166,7 +181,7 @@ func (c *chunkStore) write(w *chunkWriter) error {
 		c.files.Unlock()
 	}
 	end := w.written + int64(len(w.inflight))
-	if err := w.file.f.Allocate((end + chunkAllocStep - 1) / chunkAllocStep * chunkAllocStep); err != nil {
+	if err := w.file.f.Allocate((end + chunkAllocStep - 1) / chunkAllocStep * chunkAllocStep); err != nil && !disk.IsFull(err) {
 		return fmt.Errorf("engine: allocate %s: %w", name, err)
 	}
 	if _, err := w.file.f.WriteAt(w.inflight, w.written); err != nil {
@@ -363,28 +378,59 @@ func (f *chunkFile) remap(size int64) error {
 	return nil
 }
 
-// adopt opens the files in dir that an image names. A file that is missing or too short is reported; chunks in it
-// fail when they are read. It stays named, by the images to come too, else it would pass for an orphan and be
+// errNewerChunks: a chunk file was written by a newer version.
+var errNewerChunks = errors.New("written by a newer version")
+
+// adopt opens the files in dir that an image names. A file that is missing, too short or not ours is reported; chunks
+// in it fail when they are read. It stays named, by the images to come too, else it would pass for an orphan and be
 // removed, though all that is wrong may be that too many files are open.
 func (c *chunkStore) adopt(dir string, lengths map[uint32]int64) error {
 	var errs []error
 	for id, length := range lengths {
 		name := filepath.Join(dir, chunkFileName(c.stripe, id))
-		f, err := c.fs.Open(name)
-		cf := &chunkFile{id: id}
-		cf.size.Store(length)
-		c.files.m[id] = cf
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		f := &chunkFile{id: id}
+		f.size.Store(length)
+		c.files.m[id] = f
+		err := f.open(c.fs, name)
+		if err == nil {
+			err = f.isOf(fileHead{stripe: uint32(c.stripe), generation: c.generation, id: id})
 		}
-		cf.f = f
-		if size, err := f.Size(); err == nil && size < length {
-			cf.size.Store(size)
-			errs = append(errs, fmt.Errorf("%s: %d bytes, the image names %d", name, size, length))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("chunk file %s: %w", name, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// open opens a file of which an image names size bytes.
+func (f *chunkFile) open(fsys disk.FS, name string) (err error) {
+	if f.f, err = fsys.Open(name); err != nil {
+		return err
+	}
+	if size, err := f.f.Size(); err == nil && size < f.size.Load() {
+		named := f.size.Swap(size)
+		return fmt.Errorf("%d bytes, the image names %d", size, named)
+	}
+	return nil
+}
+
+// isOf compares the file's header with the one that it should have. Of another one's file nothing is read. A header
+// that is damaged says nothing: chunks have checksums and references of their own.
+func (f *chunkFile) isOf(want fileHead) error {
+	var b [fileHeadSize]byte
+	if _, err := f.f.ReadAt(b[:], 0); err != nil {
+		return err
+	}
+	h, err := parseFileHead(b[:])
+	if err != nil {
+		return err
+	}
+	if want.rng = h.rng; h != want {
+		f.size.Store(0)
+		return fmt.Errorf("it is file %d of stripe %d, generation %d, not file %d of stripe %d, generation %d",
+			h.id, h.stripe, h.generation, want.id, want.stripe, want.generation)
+	}
+	return nil
 }
 
 // dropOrphans removes the orphans: an image that does not know them has been published.

@@ -153,14 +153,15 @@ func (t *Tenant) adopt(s *stripe, im *ckpt.Image) error {
 	}
 	s.attach(a)
 	if err := s.walk(); err != nil {
-		s.a, s.root, s.pend = nil, nil, nil
-		return errors.Join(err, a.Release())
+		return errors.Join(err, s.detach())
 	}
 	lengths := map[uint32]int64{}
 	for _, c := range im.Meta.Chunks {
 		lengths[uint32(c.ID)] = c.Length
 	}
-	if err := s.chunks.adopt(filepath.Join(t.dir, chunksDir), lengths); err != nil {
+	if err := s.chunks.adopt(filepath.Join(t.dir, chunksDir), lengths); errors.Is(err, errNewerChunks) {
+		return errors.Join(fmt.Errorf("closed chunks: %w; start the version that wrote them", err), s.detach())
+	} else if err != nil {
 		// The image is right, its chunks are not: what they hold cannot be read, everything else can.
 		t.e.cfg.Logger.Error("closed chunks are missing; queries that need them fail", "tenant", t.id, "stripe", s.id, "err", err)
 	}

@@ -92,6 +92,15 @@ func (s *stripe) attach(a *arena.Arena) {
 	}
 }
 
+// detach gives the stripe's arena back.
+func (s *stripe) detach() error {
+	a := s.a
+	if s.a, s.root, s.pend = nil, nil, nil; a == nil {
+		return nil
+	}
+	return a.Release()
+}
+
 // begin and end frame every change of the stripe, under mu.
 func (s *stripe) begin() { s.root.mutation.Add(1) }
 func (s *stripe) end()   { s.root.mutation.Add(1); s.a.TouchRoot() }

@@ -271,11 +271,7 @@ func (t *Tenant) close() error {
 	for i := range t.stripes {
 		s := &t.stripes[i]
 		s.mu.Lock()
-		errs = append(errs, s.chunks.close())
-		if s.a != nil {
-			errs = append(errs, s.a.Release())
-			s.a, s.root, s.pend = nil, nil, nil
-		}
+		errs = append(errs, s.chunks.close(), s.detach())
 		s.mu.Unlock()
 	}
 	return errors.Join(errs...)
