@@ -59,21 +59,22 @@ func TestDuplicateWaitsForTheOther(t *testing.T) {
 		require.NoError(t, j.push(t, e, "t", offers(3, 0)...))
 
 		release := hang(t, fsys, "wal/*")
-		var answers []snapshot
+		answers := newAlbum(j, mem, e, 1)
+		answers.kills = true
 		send := func() {
 			require.NoError(t, j.push(t, e, "t", offers(3, 1)...))
-			answers = append(answers, j.killed(mem, "an answer"))
+			answers.add("an answer")
 		}
 		go send()
 		synctest.Wait()
 		require.Len(t, contents(t, e, "t")[pod(0).String()], 2, "the first request's samples are in memory")
 		go send()
 		synctest.Wait()
-		require.Empty(t, answers, "answered while the log has nothing")
+		require.Empty(t, answers.all, "answered while the log has nothing")
 		release()
 		synctest.Wait()
-		require.Len(t, answers, 2)
-		checkAll(t, j, c, "t", answers)
+		require.Len(t, answers.all, 2)
+		checkAll(t, j, c, "t", answers.done())
 		require.NoError(t, e.Close())
 	})
 }
@@ -159,9 +160,9 @@ func TestSoftErrorsWaitToo(t *testing.T) {
 // again nothing that was acknowledged before. (C2)
 func TestFailedSync(t *testing.T) {
 	for _, class := range []walio.SyncClass{walio.SyncInterval, walio.SyncAlways} {
-		for seed := range uint64(4) {
+		for seed := range 4 {
 			synctest.Test(t, func(t *testing.T) {
-				mem, j, rng := faultfs.NewMem(), newJournal(), rand.New(rand.NewPCG(seed, 1))
+				mem, j := faultfs.NewMem(), newJournal()
 				fsys := faultfs.Inject(mem)
 				c := memConfig(t, fsys, func(c *Config) { c.Sync = class })
 				e := start(t, c)
@@ -169,22 +170,17 @@ func TestFailedSync(t *testing.T) {
 					require.NoError(t, j.push(t, e, "t", offers(5, k)...))
 				}
 				time.Sleep(time.Second) // synced
-				var all []snapshot
-				fsys.Add(
-					&faultfs.Rule{Kinds: faultfs.Sync, Path: "wal/*", Skip: 1, Times: 1, Err: unix.EIO},
-					&faultfs.Rule{Kinds: faultfs.Mutations, Before: func(op faultfs.Op) {
-						all = append(all, j.killed(mem, op.String()), j.powerCut(mem, e, "t", rng, op.String()))
-					}},
-				)
+				disks := newAlbum(j, mem, e, 1+seed)
+				fsys.Add(&faultfs.Rule{Kinds: faultfs.Sync, Path: "wal/*", Skip: 1, Times: 1, Err: unix.EIO}, disks.rule())
 				for k := 5; k < 12; k++ {
 					j.pushAgain(t, e, "t", offers(5, k)...)
 					time.Sleep(30 * time.Millisecond)
 				}
 				time.Sleep(time.Second)
-				all = append(all, j.powerCut(mem, e, "t", rng, "the end"))
+				disks.add("the end")
 				require.Equal(t, uint64(1), logStats(e).Failures)
 				require.Equal(t, e.Tenant("t").wal.Written(), e.Tenant("t").wal.Synced())
-				checkAll(t, j, c, "t", all)
+				checkAll(t, j, c, "t", disks.done())
 				require.NoError(t, e.Close())
 			})
 		}

@@ -200,7 +200,6 @@ type snapshot struct {
 	disk *faultfs.Mem
 	p    promise
 	when string
-	cut  bool // the power was cut; otherwise the process was killed
 }
 
 // killed is the disk after SIGKILL at this instant. Safe in any hook.
@@ -216,7 +215,62 @@ func (j *journal) powerCut(mem *faultfs.Mem, e *Engine, tenant string, rng *rand
 		through = ten.wal.Synced()
 	}
 	p := j.promised(through)
-	return snapshot{disk: mem.Crash(rng), p: p, when: "power cut at " + when, cut: true}
+	return snapshot{disk: mem.Crash(rng), p: p, when: "power cut at " + when}
+}
+
+// album collects the disks of a run: one of a kill and one of a power cut at every so many operations that change
+// anything on the disk. It is safe for concurrent use.
+type album struct {
+	j     *journal
+	mem   *faultfs.Mem
+	e     *Engine // its tenant t
+	every int
+	kills bool // kills only
+
+	mu  sync.Mutex
+	rng *rand.Rand
+	n   int
+	all []snapshot
+}
+
+func newAlbum(j *journal, mem *faultfs.Mem, e *Engine, every int) *album {
+	if underRace && every > 1 {
+		every *= 4
+	}
+	return &album{j: j, mem: mem, e: e, every: every, rng: rand.New(rand.NewPCG(uint64(every), 7))}
+}
+
+// rule makes the album see all operations.
+func (a *album) rule() *faultfs.Rule {
+	return &faultfs.Rule{Kinds: faultfs.Mutations, Before: func(op faultfs.Op) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.n++; a.n%a.every == 0 {
+			a.take(op.String())
+		}
+	}}
+}
+
+// add takes both pictures now.
+func (a *album) add(when string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.take(when)
+}
+
+// done returns what was collected. Nothing comes any more.
+func (a *album) done() []snapshot {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.every = math.MaxInt
+	return a.all
+}
+
+func (a *album) take(when string) {
+	a.all = append(a.all, a.j.killed(a.mem, when))
+	if !a.kills {
+		a.all = append(a.all, a.j.powerCut(a.mem, a.e, "t", a.rng, when))
+	}
 }
 
 // check starts an engine on the disk of a snapshot and judges what it finds. The engine is returned running.
