@@ -4,10 +4,11 @@ GO        ?= go
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS    = -X github.com/prometheus/common/version.Version=$(VERSION)
 FUZZTIME  ?= 30s
+KILLS     ?= 200
 ARGS      ?=
 TESTFLAGS ?=
 
-.PHONY: help run demo build test lint race fuzz e2e ci bench clean
+.PHONY: help run demo build test lint race crash fuzz e2e ci bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +34,9 @@ lint: ## vet, staticcheck, gofumpt
 
 race: ## all tests under the race detector; arenas are on the Go heap there
 	$(GO) test -race ./...
+
+crash: ## KILLS SIGKILLs, 200 if not given, at chosen points under writers; what each start finds is compared
+	REKINDLE_CRASH_KILLS=$(KILLS) $(GO) test -count=1 -timeout 1h -v -run '^TestCrash$$' ./engine
 
 fuzz: ## each fuzz target for FUZZTIME, 30s if not given
 	@list=$$($(GO) test -list '^Fuzz' ./...) || { echo "$$list"; exit 1; }; \

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -10,12 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
-	promrecord "github.com/prometheus/prometheus/tsdb/record"
-	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
@@ -44,94 +37,20 @@ func export(t testing.TB, from disk.FS, dir, to string) {
 	}
 }
 
-// stockContents is what tsdb.OpenDBReadOnly shows of a tenant's directory.
-func stockContents(t testing.TB, root string) map[string][]Sample {
-	t.Helper()
-	db, err := tsdb.OpenDBReadOnly(root, t.TempDir(), quietLogger)
-	require.NoError(t, err)
-	defer db.Close()
-	q, err := db.Querier(math.MinInt64, math.MaxInt64)
-	require.NoError(t, err)
-	defer q.Close()
-	out := map[string][]Sample{}
-	set := q.Select(t.Context(), false, &storage.SelectHints{Start: math.MinInt64, End: math.MaxInt64}, labels.MustNewMatcher(labels.MatchRegexp, "__name__", ".*"))
-	for set.Next() {
-		name, it := set.At().Labels().String(), set.At().Iterator(nil)
-		require.NotContains(t, out, name, "Prometheus shows a series twice")
-		out[name] = nil
-		for it.Next() == chunkenc.ValFloat {
-			ts, v := it.At()
-			out[name] = append(out[name], Sample{ts, math.Float64bits(v)})
-		}
-		require.NoError(t, it.Err())
-	}
-	require.NoError(t, set.Err())
-	return out
-}
-
-// logContents reads the records one by one with Prometheus's reader: how many samples the segments hold of each
-// series, and which series they and the checkpoint name.
-func logContents(t testing.TB, wal string) map[string]int {
-	t.Helper()
-	names, samples := map[uint64]string{}, map[string]int{}
-	dec := promrecord.NewDecoder(labels.NewSymbolTable(), quietLogger)
-	read := func(dir string) {
-		segments, err := wlog.NewSegmentsReader(dir)
-		require.NoError(t, err)
-		defer segments.Close()
-		for r := wlog.NewReader(segments); r.Next() || noError(t, r.Err()); {
-			switch dec.Type(r.Record()) {
-			case promrecord.Series:
-				series, err := dec.Series(r.Record(), nil)
-				require.NoError(t, err)
-				for _, s := range series {
-					name := s.Labels.String()
-					before, known := names[uint64(s.Ref)]
-					require.True(t, !known || before == name, "reference %d is %s and %s", s.Ref, before, name)
-					names[uint64(s.Ref)] = name
-					samples[name] += 0
-				}
-			case promrecord.Samples:
-				list, err := dec.Samples(r.Record(), nil)
-				require.NoError(t, err)
-				for _, s := range list {
-					name, known := names[uint64(s.Ref)]
-					require.True(t, known, "a sample of reference %d, which nothing names", s.Ref)
-					samples[name]++
-				}
-			}
-		}
-	}
-	if dir, _, err := wlog.LastCheckpoint(wal); err == nil {
-		read(dir)
-	}
-	read(wal)
-	return samples
-}
-
-// noError fails the test, or ends a loop.
-func noError(t testing.TB, err error) bool {
-	require.NoError(t, err)
-	return false
-}
-
 // checkStock lets Prometheus read the log of a tenant that is not being written to, and compares.
 func checkStock(t testing.TB, fsys disk.FS, tenantDir string, want map[string][]Sample) {
 	t.Helper()
+	require.NoError(t, stockOf(t, fsys, tenantDir).Compare(want))
+}
+
+// stockOf lets Prometheus read the log of a tenant.
+func stockOf(t testing.TB, fsys disk.FS, tenantDir string) *stockView {
+	t.Helper()
 	root := t.TempDir()
 	export(t, fsys, filepath.Join(tenantDir, walDir), filepath.Join(root, walDir))
-	inLog := logContents(t, filepath.Join(root, walDir))
-	got := stockContents(t, root)
-	_, _, err := wlog.LastCheckpoint(filepath.Join(root, walDir))
-	whole := err != nil
-	require.Len(t, inLog, len(want), "series named by the log")
-	for name, samples := range want {
-		n, named := inLog[name]
-		require.True(t, named, "the log does not name %s", name)
-		require.Equal(t, n, len(got[name]), "samples of %s that the log holds, and that Prometheus shows", name)
-		require.Equal(t, samples[len(samples)-n:], append([]Sample{}, got[name]...), name)
-		require.True(t, !whole || n == len(samples), "%s: the log was never cut and has %d samples of %d", name, n, len(samples))
-	}
+	v, err := readStock(root)
+	require.NoError(t, err)
+	return v
 }
 
 // What Prometheus reads after a kill or a power cut at any operation and the start that follows. In the first case
