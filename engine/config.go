@@ -52,7 +52,7 @@ type Config struct {
 	// Behaviour.
 
 	// Stripes of a new tenant: a power of two from 1 to 64. More stripes serve more cores and cost memory for
-	// repeated label strings. Default 64.
+	// repeated label strings. Default 32.
 	Stripes int
 	// CreateGrace is how far ahead of the clock a sample may be. Default 10m.
 	CreateGrace time.Duration
@@ -74,7 +74,12 @@ type Config struct {
 	crash func(point string)
 }
 
-const maxStripes = 64
+const (
+	maxStripes = 64
+	// defaultStripes serves 16 cores. With 1M series and requests of 500, 64 stripes cost an append a fifth more
+	// (fewer series a stripe to look up together) and a series 37 bytes more than 32 do; 16 save little more.
+	defaultStripes = 32
+)
 
 func (c Config) withDefaults() Config {
 	def := func(d *time.Duration, v time.Duration) {
@@ -97,7 +102,7 @@ func (c Config) withDefaults() Config {
 		c.SegmentSize = 16 << 20
 	}
 	if c.Stripes == 0 {
-		c.Stripes = maxStripes
+		c.Stripes = defaultStripes
 	}
 	if c.MaxPendingBytes == 0 {
 		c.MaxPendingBytes = 256 << 20

@@ -139,7 +139,7 @@ func (c *IngesterConfig) registerFlags(f *flag.FlagSet) {
 	f.DurationVar(&w.SyncInterval, "ingester.wal-sync-interval", 100*time.Millisecond, "How often the log is synced to disk with -ingester.wal-sync=interval.")
 
 	f.StringVar(&c.Lifecycler.ID, "ingester.lifecycler.ID", "", "Id of this instance. Stored in the data directory at first start, the host name if empty; a directory of another id is refused.")
-	f.IntVar(&c.Stripes, "ingester.tenant-stripes", 64, "Parts that a tenant made from now on is divided into, a power of two from 1 to 64. Parts are written to, imaged and recovered in parallel; each takes some 30 KiB once it has series, so thousands of small tenants want 1.")
+	f.IntVar(&c.Stripes, "ingester.tenant-stripes", 32, "Parts that a tenant made from now on is divided into, a power of two from 1 to 64. Parts are written to, imaged and recovered in parallel; each takes some 30 KiB once it has series, so thousands of small tenants want 1.")
 	f.BoolVar(&c.AdoptDir, "ingester.adopt-dir", false, "Take over a data directory that belongs to another instance id.")
 
 	f.Int64Var(&c.Instance.MaxInflightPushRequests, "ingester.instance-limits.max-inflight-push-requests", 30000, "Push requests in progress at the same time; more get 503. 0 means no limit.")
