@@ -37,7 +37,7 @@ const (
 	Postings                // lists of series and of pairs: change when series are created
 	Tables                  // hash tables
 	Indexes                 // index -> record
-	Pending                 // entries on their way to the log: never in an image
+	Pending                 // entries on their way to the log; empty in an image
 	purposes
 )
 

@@ -65,11 +65,10 @@ func (t *Tenant) append(ctx context.Context, b *Batch) (AppendResult, error) {
 
 // admit refuses a request before a stripe is touched.
 func (t *Tenant) admit() error {
-	if t.wal == nil {
-		return nil
-	}
-	if err := t.wal.Err(); err != nil {
-		return unavailable("tenant %s: the log cannot be written: %w", t.id, err)
+	if t.wal != nil {
+		if err := t.wal.Err(); err != nil {
+			return unavailable("tenant %s: the log cannot be written: %w", t.id, err)
+		}
 	}
 	if n := t.pending.Load() * entrySize; n > t.e.cfg.MaxPendingBytes {
 		return unavailable("tenant %s: %d bytes wait for the log, the limit is %d; is the disk too slow?", t.id, n, t.e.cfg.MaxPendingBytes)

@@ -3,9 +3,14 @@ package engine
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/rekindledb/rekindle/arena/disk"
+	"github.com/rekindledb/rekindle/arena/disk/faultfs"
 )
 
 // Timestamps at the edge of what can be told apart from none, or subtracted from, are refused, and the tenant
@@ -44,5 +49,31 @@ func TestManySamplesOfOneSeries(t *testing.T) {
 	add(&b, pod(1), all...)
 	require.Equal(t, len(all), push(t, e, "t", &b).Stored)
 	require.Equal(t, all, contents(t, e, "t")[pod(1).String()])
+	require.NoError(t, e.Close())
+}
+
+// Closed chunks that cannot be written stay in memory, so that pushes are refused before it runs out; without a
+// log too. They are accepted again when the disk works.
+func TestStuckDiskWithoutLog(t *testing.T) {
+	full := &faultfs.Rule{Kinds: faultfs.Allocate, Path: "chunks/*", Err: unix.ENOSPC}
+	c := testConfig(t, func(c *Config) {
+		c.WAL, c.Stripes, c.MaxPendingBytes = false, 1, 4<<10
+		c.FS = faultfs.Inject(disk.OS, full)
+	})
+	e := start(t, c)
+	var err error
+	for k := range 10_000 {
+		var b Batch
+		add(&b, pod(1), sample(testNow.UnixMilli()+int64(k), rand.Float64()))
+		if _, err = e.Append(t.Context(), "t", &b); err != nil {
+			break
+		}
+	}
+	require.ErrorIs(t, err, ErrUnavailable)
+	full.Clear()
+	require.NoError(t, e.Tenant("t").flushChunks())
+	var b Batch
+	add(&b, pod(2), sample(testNow.UnixMilli(), 1))
+	push(t, e, "t", &b)
 	require.NoError(t, e.Close())
 }

@@ -27,7 +27,12 @@ const entrySize = 24
 
 var _ [entrySize]byte = [unsafe.Sizeof(entry{})]byte{}
 
-const pendingMin = 4096 / entrySize
+const (
+	pendingMin = 4096 / entrySize
+	// pendingKeep is how large a buffer is kept whatever is in it: what a burst, or a disk that was stuck for a
+	// while, made larger is given back.
+	pendingKeep = 64 << 10
+)
 
 func entriesAt(a *arena.Arena, r arena.Ref, n uint32) []entry {
 	return unsafe.Slice(arena.At[entry](a, r), n)
@@ -56,8 +61,13 @@ func (s *stripe) reservePending(n int) error {
 
 // takePending moves the pending entries behind dst. Called by the committer under mu.
 func (s *stripe) takePending(dst []entry, commit uint64) []entry {
-	if len(s.pend) > 0 {
-		dst = append(dst, s.pend...)
+	taken := len(s.pend)
+	dst = append(dst, s.pend...)
+	if cap(s.pend) > pendingKeep && taken < cap(s.pend)/8 {
+		s.a.FreeSpan(arena.Pending, s.root.pending, cap(s.pend)*entrySize)
+		s.pend, s.root.pending, s.root.pendingCap = nil, 0, 0
+	}
+	if taken > 0 {
 		s.pend = s.pend[:0]
 		s.root.pendingLen = 0
 		s.root.drained = commit

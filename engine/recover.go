@@ -224,7 +224,9 @@ func (t *Tenant) finishStripes(res *walio.Result) error {
 		if s.a == nil {
 			continue
 		}
-		s.root.next = max(s.root.next, uint32(res.MaxIndex[i])+1)
+		if m := res.MaxIndex[i]; m < maxIndex { // a greater one was never given
+			s.root.next = max(s.root.next, uint32(m)+1)
+		}
 		if s.tail.Load() > 0 {
 			s.root.drained = res.Position.Commit
 		}

@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/rekindledb/rekindle/arena"
 	"github.com/rekindledb/rekindle/walio"
 )
 
@@ -19,7 +21,8 @@ type replayer struct {
 	unknown, misplaced, stale atomic.Int64
 }
 
-// applyStep is how many samples have their chunk memory set aside at a time.
+// applyStep is how many samples have their chunk memory set aside at a time; fewer where the arena is nearly
+// full, because what requests stored in smaller portions must fit again.
 const applyStep = 4096
 
 // Apply implements walio.Handler.
@@ -46,7 +49,12 @@ func (p *replayer) apply(s *stripe, w *walio.StripeWindow) error {
 	}
 	defer s.guard()
 	s.begin()
-	defer s.end()
+	err := p.applyRuns(s, w)
+	s.end() // not deferred: a panic must find the stripe in the middle of a change
+	return err
+}
+
+func (p *replayer) applyRuns(s *stripe, w *walio.StripeWindow) error {
 	for i := range w.Runs {
 		r := &w.Runs[i]
 		var err error
@@ -65,17 +73,21 @@ func (p *replayer) apply(s *stripe, w *walio.StripeWindow) error {
 	return nil
 }
 
+// define makes series that the log or its checkpoint names. An index that is free but below the next one is
+// refused: the lists of series ascend and are appended to only. It comes up after double damage, when the images
+// are lost, the checkpoint's name of a series is too, and the log behind it has another.
 func (p *replayer) define(s *stripe, defs []walio.SeriesDef) error {
 	for i := range defs {
-		index, hash := uint32(defs[i].Ref>>s.log), xxhash.Sum64(defs[i].Key)
+		index, hash := defs[i].Ref>>s.log, xxhash.Sum64(defs[i].Key)
 		switch {
-		case s.root.index.Get(s.a, index) != 0:
+		case index < maxIndex && s.root.index.Get(s.a, uint32(index)) != 0:
 			continue // in the checkpoint as well as in the log
-		case hash&(1<<s.log-1) != uint64(s.id) || index == 0 || !validKey(defs[i].Key) || s.find(defs[i].Key, hash) != 0:
+		case index < uint64(s.root.next) || index >= maxIndex,
+			hash&(1<<s.log-1) != uint64(s.id) || !validKey(defs[i].Key) || s.find(defs[i].Key, hash) != 0:
 			p.misplaced.Add(1)
 			continue
 		}
-		if _, err := s.create(defs[i].Key, hash, index); err != nil {
+		if _, err := s.create(defs[i].Key, hash, uint32(index)); err != nil {
 			return err
 		}
 		p.series.Add(1)
@@ -86,10 +98,13 @@ func (p *replayer) define(s *stripe, defs []walio.SeriesDef) error {
 
 func (p *replayer) put(s *stripe, samples []walio.RefSample) error {
 	floor := p.t.floor.Load()
-	stored := 0
+	stored, step := 0, applyStep
 	for len(samples) > 0 {
-		n := min(applyStep, len(samples))
-		if err := s.a.Ensure(chunkRoom(n, n)); err != nil {
+		n := min(step, len(samples))
+		if err := s.a.Ensure(chunkRoom(n, n)); errors.Is(err, arena.ErrFull) && n > 1 {
+			step = n / 2
+			continue
+		} else if err != nil {
 			return err
 		}
 		for i := range samples[:n] {

@@ -155,14 +155,18 @@ func (s *stripe) create(key []byte, hash uint64, index uint32) (*record, error) 
 	if index == 0 {
 		index = s.root.next
 	}
-	if uint64(index)<<s.log >= maxRef {
+	if index >= maxIndex || uint64(index)<<s.log >= maxRef {
 		return nil, fmt.Errorf("%w: stripe %d has used all its series references", arena.ErrFull, s.id)
 	}
 	return s.mustCreate(key, hash, index), nil
 }
 
-// maxRef bounds a series reference: stock readers pack it into 40 bits.
-const maxRef = 1 << 40
+const (
+	// maxRef bounds a series reference: stock readers pack it into 40 bits.
+	maxRef = 1 << 40
+	// maxIndex bounds a series' index, so that the next one never wraps, whatever a log says.
+	maxIndex = 1 << 31
+)
 
 // mustCreate cannot fail: its memory is committed. If it does fail, the program contradicts itself.
 func (s *stripe) mustCreate(key []byte, hash uint64, index uint32) *record {

@@ -7,10 +7,13 @@ import (
 	"github.com/rekindledb/rekindle/arena"
 )
 
-// walk proves that an arena's contents can be trusted: every reference in bounds, every count right, table,
+// walk proves that an arena can be read without harm: every reference in bounds, every count right, table,
 // index, lists and records in agreement. It is done on every image before it is published, because both
 // image slots come from the same memory and a checksum proves only what was written; and on every image that
 // is loaded, which makes a damaged or foreign one an error and not a crash.
+//
+// It does not prove that blocks are disjoint: that no two chunks, list blocks, tables or free spans share bytes.
+// An image forged with valid checksums can be read then, but what is appended to it may overwrite anything.
 //
 // It costs some tens of nanoseconds a series and reads each byte of the index structures once.
 func (s *stripe) walk() error {
@@ -45,7 +48,7 @@ func (w *walker) header() error {
 		return damaged("%d entries are pending in an image", r.pendingLen)
 	case r.pendingCap != 0 && !w.a.Contains(r.pending, uint64(r.pendingCap)*entrySize):
 		return damaged("pending buffer outside the arena")
-	case r.next == 0 || r.live >= r.next || uint64(r.next)<<w.s.log > maxRef:
+	case r.next == 0 || r.live >= r.next || r.next > maxIndex || uint64(r.next)<<w.s.log > maxRef:
 		return damaged("%d series with indexes below %d", r.live, r.next)
 	case r.series.Len != r.live:
 		return damaged("%d series, %d in the table", r.live, r.series.Len)
