@@ -224,11 +224,16 @@ func (t *Tenant) finishStripes(res *walio.Result) error {
 		if s.a == nil {
 			continue
 		}
-		if m := res.MaxIndex[i]; m < maxIndex { // a greater one was never given
-			s.root.next = max(s.root.next, uint32(m)+1)
+		// An index beyond the greatest one was never given.
+		if m := res.MaxIndex[i]; m < maxIndex && uint32(m) >= s.root.next {
+			s.root.next = uint32(m) + 1
+			s.replayed = true
 		}
-		if s.tail.Load() > 0 {
+		if s.replayed {
+			// The images are behind, if only by a reference that nobody's name is known of: they may not move on as
+			// those of a stripe that got nothing.
 			s.root.drained = res.Position.Commit
+			s.tail.Add(1)
 		}
 		s.a.TouchRoot()
 		raiseTo(&t.maxT, s.root.maxT)

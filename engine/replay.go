@@ -47,6 +47,7 @@ func (p *replayer) apply(s *stripe, w *walio.StripeWindow) error {
 			return err
 		}
 	}
+	s.replayed = true
 	defer s.guard()
 	s.begin()
 	err := p.applyRuns(s, w)
