@@ -44,6 +44,7 @@ type imager struct {
 	// Owned by the imager goroutine.
 	last    []time.Time // when each stripe was last imaged
 	broken  []bool      // the walk found a fault: the stripe is not imaged again, the log is kept
+	named   []uint32    // each stripe's next index as of its newest image: series below are in synced commits
 	lastCut uint64
 }
 
@@ -78,12 +79,15 @@ func newImager(t *Tenant, store *ckpt.Store) *imager {
 	m := &imager{
 		t: t, store: store, copied: make(chan struct{}, 1),
 		budget: int64(t.e.cfg.RestartTarget.Seconds() * replayRate),
-		last:   make([]time.Time, len(t.stripes)), broken: make([]bool, len(t.stripes)),
+		last:   make([]time.Time, len(t.stripes)), broken: make([]bool, len(t.stripes)), named: make([]uint32, len(t.stripes)),
 	}
 	now := time.Now()
 	for i := range m.last {
 		// Spread over the checkpoint duration from the start.
 		m.last[i] = now.Add(-t.e.cfg.CheckpointDuration * time.Duration(i) / time.Duration(len(m.last)))
+		if s := &t.stripes[i]; s.a != nil {
+			m.named[i] = s.root.next // all that was recovered is synced
+		}
 	}
 	return m
 }

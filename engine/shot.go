@@ -97,6 +97,10 @@ func (m *imager) finish(ctx context.Context) error {
 	if err := m.t.wal.WaitSynced(ctx, commit); err != nil {
 		return err
 	}
+	for i := range m.shots {
+		x := &m.shots[i]
+		m.named[x.stripe.id] = uint32(x.meta.MaxIndex) + 1
+	}
 	var syncs sync.WaitGroup
 	for i := range m.shots {
 		if x := &m.shots[i]; x.err == nil {

@@ -171,8 +171,10 @@ func (t *Tenant) Live(i int) int {
 	return int(s.root.live)
 }
 
-// Each implements walio.Names: the series of a stripe with an index above after, ascending. Labels never
-// change, so that only the references are copied under the lock.
+// Each implements walio.Names: the series of a stripe with an index above after, ascending, as far as the newest
+// image knows them. That is all that the log's dropped segments name; and nothing that the log has not got, since
+// a series that is lost before it is logged comes back under another index, and the log's checkpoint must not hold
+// the first one. Labels never change, so that only the references are copied under the lock. Called by the imager.
 func (t *Tenant) Each(i int, after uint64, yield func(ref uint64, key []byte)) {
 	type named struct {
 		index uint32
@@ -182,12 +184,13 @@ func (t *Tenant) Each(i int, after uint64, yield func(ref uint64, key []byte)) {
 		s    = &t.stripes[i]
 		step []named
 		key  []byte
+		end  = uint64(t.images.named[i])
 	)
 	for next := after + 1; ; {
 		step = step[:0]
 		s.mu.Lock()
 		if s.a != nil {
-			for ; next < uint64(s.root.next) && len(step) < lockStep; next++ {
+			for ; next < end && len(step) < lockStep; next++ {
 				if r := s.root.index.Get(s.a, uint32(next)); r != 0 {
 					step = append(step, named{uint32(next), arena.At[record](s.a, r).labels})
 				}
