@@ -55,7 +55,7 @@ func TestManySamplesOfOneSeries(t *testing.T) {
 // Closed chunks that cannot be written stay in memory, so that pushes are refused before it runs out; without a
 // log too. They are accepted again when the disk works.
 func TestStuckDiskWithoutLog(t *testing.T) {
-	full := &faultfs.Rule{Kinds: faultfs.Allocate, Path: "chunks/*", Err: unix.ENOSPC}
+	full := &faultfs.Rule{Kinds: faultfs.Allocate | faultfs.Write, Path: "chunks/*", Err: unix.ENOSPC}
 	c := testConfig(t, func(c *Config) {
 		c.WAL, c.Stripes, c.MaxPendingBytes = false, 1, 4<<10
 		c.FS = faultfs.Inject(disk.OS, full)

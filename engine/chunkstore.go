@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/bits"
 	"path/filepath"
-	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -35,6 +36,11 @@ type chunkStore struct {
 		sync.RWMutex
 		m map[uint32]*chunkFile
 	}
+	// mapped are the files that readers have mapped, the one that was first mapped the first.
+	mapped struct {
+		sync.Mutex
+		files []*chunkFile
+	}
 
 	// orphans are files that a dead process wrote after the image that was recovered from: nothing refers to
 	// them. They are left alone until the next image is published, lest an operator puts an older one back.
@@ -46,7 +52,8 @@ type chunkStore struct {
 // chunkWriter is one file being written. inflight and tail under the stripe's lock, the rest by flush.
 type chunkWriter struct {
 	head     fileHead
-	file     *chunkFile // nil until the first flush
+	f        disk.File  // nil until the first flush
+	file     *chunkFile // the same to readers
 	written  int64      // bytes in the file
 	inflight []byte     // being written at written
 	tail     []byte     // behind it
@@ -56,20 +63,13 @@ type chunkWriter struct {
 	unsure   bool       // a sync failed: the bytes behind synced must be written again before the next one counts
 }
 
-// chunkFile is a file that can be read.
-type chunkFile struct {
-	id   uint32
-	f    disk.File    // nil if an image names it and it cannot be opened
-	mu   sync.RWMutex // held for reading while bytes are copied out of m
-	m    disk.Mapping
-	size atomic.Int64 // bytes that may be read
-}
-
 const (
-	// maxWriters bounds the open files of a stripe: the ranges that chunks are closed in at one time.
+	// maxWriters bounds the open files of a stripe: the ranges that chunks are closed in at one time. To read one
+	// it is opened, mapped, and closed.
 	maxWriters = 3
-	// chunkAllocStep is how far ahead of need a chunk file is allocated.
-	chunkAllocStep = 1 << 20
+	// A chunk file is allocated ahead of need: as much again as it has, within these.
+	chunkAllocMin = 64 << 10
+	chunkAllocMax = 1 << 20
 )
 
 func newChunkStore(fsys disk.FS, dir string, stripe int, generation uint64) *chunkStore {
@@ -105,15 +105,25 @@ func (c *chunkStore) writer(r *root, rng int64) *chunkWriter {
 	return w
 }
 
-// retire closes the oldest writers that have nothing left to write and whose bytes are durable: a late chunk
-// of their range gets a new file. Under the stripe's lock.
-func (c *chunkStore) retire() {
+// retire takes out the oldest writers that have nothing left to write and whose bytes are durable: a late chunk
+// of their range gets a new file. They are to be closed. Under the stripe's lock.
+func (c *chunkStore) retire() (retired []*chunkWriter) {
 	for i := 0; i < len(c.writers) && len(c.writers) > maxWriters; {
 		if w := c.writers[i]; w.synced == w.end() {
-			c.writers = append(c.writers[:i], c.writers[i+1:]...)
+			c.writers = slices.Delete(c.writers, i, i+1)
+			retired = append(retired, w)
 		} else {
 			i++
 		}
+	}
+	return retired
+}
+
+// close gives back what was allocated ahead of need, and closes the file. If that fails it costs room only.
+func (w *chunkWriter) close() {
+	if w.f != nil {
+		_ = w.file.truncate(w.f)
+		_ = w.f.Close()
 	}
 }
 
@@ -167,7 +177,7 @@ func (c *chunkStore) flushWriter(mu *sync.Mutex, w *chunkWriter) error {
 
 func (c *chunkStore) write(w *chunkWriter) error {
 	name := filepath.Join(c.dir, chunkFileName(c.stripe, w.head.id))
-	if w.file == nil {
+	if w.f == nil {
 		f, err := c.fs.Create(name)
 		if errors.Is(err, fs.ErrExist) { // made by an attempt that failed: ids are not used twice
 			f, err = c.fs.OpenRW(name)
@@ -175,19 +185,27 @@ func (c *chunkStore) write(w *chunkWriter) error {
 		if err != nil {
 			return fmt.Errorf("engine: create chunk file: %w", err)
 		}
-		w.file = &chunkFile{id: w.head.id, f: f}
+		w.f, w.file = f, &chunkFile{name: name}
 		c.files.Lock()
 		c.files.m[w.head.id] = w.file
 		c.files.Unlock()
 	}
 	end := w.written + int64(len(w.inflight))
-	if err := w.file.f.Allocate((end + chunkAllocStep - 1) / chunkAllocStep * chunkAllocStep); err != nil && !disk.IsFull(err) {
+	if err := w.f.Allocate(allocation(end)); err != nil && !disk.IsFull(err) {
 		return fmt.Errorf("engine: allocate %s: %w", name, err)
 	}
-	if _, err := w.file.f.WriteAt(w.inflight, w.written); err != nil {
+	if _, err := w.f.WriteAt(w.inflight, w.written); err != nil {
 		return fmt.Errorf("engine: write %s: %w", name, err)
 	}
 	return nil
+}
+
+// allocation is how much is allocated for a file of size bytes.
+func allocation(size int64) int64 {
+	if size > chunkAllocMax {
+		return (size + chunkAllocMax - 1) / chunkAllocMax * chunkAllocMax
+	}
+	return max(chunkAllocMin, int64(1)<<bits.Len64(uint64(size-1)))
 }
 
 // lengths is the files that hold chunks, and how far. Under the stripe's lock: it is what an image taken now
@@ -217,7 +235,7 @@ func (c *chunkStore) sync(mu *sync.Mutex) error {
 	writers := append([]*chunkWriter(nil), c.writers...)
 	mu.Unlock()
 	for _, w := range writers {
-		if w.file == nil {
+		if w.f == nil {
 			continue
 		}
 		names = names || !w.named
@@ -225,7 +243,7 @@ func (c *chunkStore) sync(mu *sync.Mutex) error {
 			continue
 		}
 		if err := c.syncFile(w); err != nil {
-			return fmt.Errorf("engine: sync %s: %w", w.file.f.Name(), err)
+			return fmt.Errorf("engine: sync %s: %w", w.f.Name(), err)
 		}
 	}
 	if names {
@@ -233,12 +251,15 @@ func (c *chunkStore) sync(mu *sync.Mutex) error {
 			return fmt.Errorf("engine: sync directory %s: %w", c.dir, err)
 		}
 		for _, w := range writers {
-			w.named = w.named || w.file != nil
+			w.named = w.named || w.f != nil
 		}
 	}
 	mu.Lock()
-	c.retire()
+	retired := c.retire()
 	mu.Unlock()
+	for _, w := range retired {
+		w.close()
+	}
 	return nil
 }
 
@@ -251,7 +272,7 @@ func (c *chunkStore) syncFile(w *chunkWriter) error {
 		}
 	}
 	upTo := w.written
-	if err := w.file.f.Sync(); err != nil {
+	if err := w.f.Sync(); err != nil {
 		w.unsure = true
 		return errors.Join(err, w.rewrite()) // while the pages may still be there
 	}
@@ -263,13 +284,13 @@ func (c *chunkStore) syncFile(w *chunkWriter) error {
 // sync. What is read for it is checked: it may come from the disk, which has not got it.
 func (w *chunkWriter) rewrite() error {
 	b := make([]byte, w.written-w.synced)
-	if _, err := w.file.f.ReadAt(b, w.synced); err != nil {
+	if _, err := w.f.ReadAt(b, w.synced); err != nil {
 		return err
 	}
 	if err := checkChunks(b, w.synced == 0); err != nil {
 		return fmt.Errorf("chunks behind %d are lost, the log has them until the next start: %w", w.synced, err)
 	}
-	if _, err := w.file.f.WriteAt(b, w.synced); err != nil {
+	if _, err := w.f.WriteAt(b, w.synced); err != nil {
 		return err
 	}
 	w.unsure = false
@@ -303,136 +324,6 @@ func (c *chunkStore) written(l link) bool {
 	return f != nil && l.offset() < f.size.Load()
 }
 
-// read copies the chunk at l behind dst, without the stripe's lock, and checks that it belongs to ref.
-func (c *chunkStore) read(l link, ref uint64, dst []byte) (h chunkHead, data []byte, err error) {
-	c.files.RLock()
-	f := c.files.m[l.file()]
-	c.files.RUnlock()
-	if f == nil {
-		return h, dst, fmt.Errorf("engine: %w: chunk file %s is gone", fs.ErrNotExist, chunkFileName(c.stripe, l.file()))
-	}
-	h, data, err = f.read(l.offset(), dst)
-	if err == nil && h.ref != ref {
-		err = fmt.Errorf("chunk belongs to series %d, not %d", h.ref, ref)
-	}
-	if err != nil {
-		err = fmt.Errorf("engine: %s at offset %d: %w", chunkFileName(c.stripe, l.file()), l.offset(), err)
-	}
-	return h, data, err
-}
-
-func (f *chunkFile) read(off int64, dst []byte) (h chunkHead, data []byte, err error) {
-	if f.f == nil {
-		return h, dst, errors.New("the file could not be opened at the start")
-	}
-	size := f.size.Load()
-	if off < fileHeadSize || off >= size {
-		return h, dst, fmt.Errorf("offset outside the file's %d bytes", size)
-	}
-	f.mu.RLock()
-	if f.m == nil || int64(len(f.m.Bytes())) < size {
-		f.mu.RUnlock()
-		if err := f.remap(size); err != nil {
-			return h, dst, err
-		}
-		f.mu.RLock()
-	}
-	defer f.mu.RUnlock()
-	// A page that the disk cannot deliver is a signal; no stripe lock is held here.
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("reading the mapped file: %v", p)
-		}
-	}()
-	h, b, err := parseChunk(f.m.Bytes()[off:size])
-	if err != nil {
-		return h, dst, err
-	}
-	return h, append(dst, b...), nil
-}
-
-// remap maps what has been written since the file was last mapped. Mappings are made for the allocated size,
-// which is ahead of what is written, so that this is rare.
-func (f *chunkFile) remap(size int64) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.m != nil && int64(len(f.m.Bytes())) >= size {
-		return nil
-	}
-	if allocated, err := f.f.Size(); err != nil {
-		return err
-	} else if allocated < size {
-		return fmt.Errorf("the file has %d bytes, %d are named", allocated, size)
-	} else {
-		size = allocated
-	}
-	m, err := f.f.Map(size, false)
-	if err != nil {
-		return err
-	}
-	if f.m != nil {
-		_ = f.m.Unmap()
-	}
-	f.m = m
-	return nil
-}
-
-// errNewerChunks: a chunk file was written by a newer version.
-var errNewerChunks = errors.New("written by a newer version")
-
-// adopt opens the files in dir that an image names. A file that is missing, too short or not ours is reported; chunks
-// in it fail when they are read. It stays named, by the images to come too, else it would pass for an orphan and be
-// removed, though all that is wrong may be that too many files are open.
-func (c *chunkStore) adopt(dir string, lengths map[uint32]int64) error {
-	var errs []error
-	for id, length := range lengths {
-		name := filepath.Join(dir, chunkFileName(c.stripe, id))
-		f := &chunkFile{id: id}
-		f.size.Store(length)
-		c.files.m[id] = f
-		err := f.open(c.fs, name)
-		if err == nil {
-			err = f.isOf(fileHead{stripe: uint32(c.stripe), generation: c.generation, id: id})
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("chunk file %s: %w", name, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// open opens a file of which an image names size bytes.
-func (f *chunkFile) open(fsys disk.FS, name string) (err error) {
-	if f.f, err = fsys.Open(name); err != nil {
-		return err
-	}
-	if size, err := f.f.Size(); err == nil && size < f.size.Load() {
-		named := f.size.Swap(size)
-		return fmt.Errorf("%d bytes, the image names %d", size, named)
-	}
-	return nil
-}
-
-// isOf compares the file's header with the one that it should have. Of another one's file nothing is read. A header
-// that is damaged says nothing: chunks have checksums and references of their own.
-func (f *chunkFile) isOf(want fileHead) error {
-	var b [fileHeadSize]byte
-	if _, err := f.f.ReadAt(b[:], 0); err != nil {
-		return err
-	}
-	h, err := parseFileHead(b[:])
-	if err != nil {
-		return err
-	}
-	if want.rng = h.rng; h != want {
-		f.size.Store(0)
-		return fmt.Errorf("it is file %d of stripe %d, generation %d, not file %d of stripe %d, generation %d",
-			h.id, h.stripe, h.generation, want.id, want.stripe, want.generation)
-	}
-	return nil
-}
-
 // dropOrphans removes the orphans: an image that does not know them has been published.
 func (c *chunkStore) dropOrphans() {
 	for _, name := range c.orphans {
@@ -443,14 +334,12 @@ func (c *chunkStore) dropOrphans() {
 
 // close closes all files. Nothing is flushed.
 func (c *chunkStore) close() error {
+	for _, w := range c.writers {
+		w.close()
+	}
 	var errs []error
 	for _, f := range c.files.m {
-		if f.m != nil {
-			errs = append(errs, f.m.Unmap())
-		}
-		if f.f != nil {
-			errs = append(errs, f.f.Close())
-		}
+		errs = append(errs, f.unmap())
 	}
 	return errors.Join(errs...)
 }

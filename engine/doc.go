@@ -77,7 +77,7 @@
 //
 //	stripe.go stripe_append.go label.go record.go pending.go   the stripe
 //	append.go tenant.go drain.go                               a request, a commit
-//	chunkfile.go chunkstore.go                                 closed chunks
+//	chunkfile.go chunkstore.go chunkread.go                    closed chunks
 //	image.go walk.go                                           images
 //	recover.go replay.go progress.go                           the start
 //	match.go matchcache.go query.go labels.go                  queries
