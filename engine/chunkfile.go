@@ -50,6 +50,13 @@ type chunkHead struct {
 	flags      uint8
 }
 
+func (h chunkHead) isOf(ref uint64) error {
+	if h.ref != ref {
+		return fmt.Errorf("chunk belongs to series %d, not %d", h.ref, ref)
+	}
+	return nil
+}
+
 // fileHead is a chunk file's header.
 type fileHead struct {
 	stripe     uint32

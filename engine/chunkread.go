@@ -48,8 +48,8 @@ func (c *chunkStore) read(l link, ref uint64, dst []byte) (h chunkHead, data []b
 	}
 	h, data, err = f.copyOut(l.offset(), size, dst)
 	f.mu.RUnlock()
-	if err == nil && h.ref != ref {
-		err = fmt.Errorf("chunk belongs to series %d, not %d", h.ref, ref)
+	if err == nil {
+		err = h.isOf(ref)
 	}
 	if err != nil {
 		return h, data, c.at(l, err)

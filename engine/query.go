@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -144,6 +146,7 @@ type found struct {
 	ref    uint64
 	pairs  []uint32
 	closed link
+	before int64   // the samples of the chunk at closed are older than this
 	chunks []Chunk // newest first
 }
 
@@ -160,7 +163,10 @@ func (s *stripe) selectSeries(ctx context.Context, c *matchCache, mint, maxt int
 			return nil, err
 		}
 		n := min(lockStep, len(indexes))
-		batch = s.copyOut(batch[:0], indexes[:n], mint, maxt)
+		var err error
+		if batch, err = s.copyOut(batch[:0], indexes[:n], mint, maxt); err != nil {
+			return nil, err
+		}
 		for i := range batch {
 			f := &batch[i]
 			if err := s.readClosed(f, mint, maxt); err != nil {
@@ -179,7 +185,7 @@ func (s *stripe) selectSeries(ctx context.Context, c *matchCache, mint, maxt int
 
 // copyOut copies what is in memory of the series' chunks: the open one, and closed ones that have not
 // reached a file. One hold of the lock.
-func (s *stripe) copyOut(dst []found, indexes []uint32, mint, maxt int64) []found {
+func (s *stripe) copyOut(dst []found, indexes []uint32, mint, maxt int64) ([]found, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, i := range indexes {
@@ -191,24 +197,33 @@ func (s *stripe) copyOut(dst []found, indexes []uint32, mint, maxt int64) []foun
 		if rec.state.T < mint {
 			continue // the newest sample is older than what is asked for
 		}
-		f := found{ref: s.ref(i), pairs: s.pairsOf(rec.labels), closed: rec.link}
+		f := found{ref: s.ref(i), pairs: s.pairsOf(rec.labels), closed: rec.link, before: math.MaxInt64}
 		if rec.state.N > 0 {
 			raw := s.a.Bytes(rec.chunk, arena.ClassSize(rec.class))
-			if first := firstTime(raw); first <= maxt {
+			first := firstTime(raw)
+			f.before = first
+			if first <= maxt {
 				f.chunks = append(f.chunks, Chunk{
 					MinT: first, MaxT: rec.state.T, Enc: chunkenc.Encoding(rec.kind),
 					Data: xor.FinishTo(make([]byte, 0, rec.state.Size()), raw, &rec.state),
 				})
 			}
 		}
-		s.copyBuffered(&f, mint, maxt)
+		if err := s.copyBuffered(&f, mint, maxt); err != nil {
+			return nil, err
+		}
 		dst = append(dst, f)
 	}
-	return dst
+	return dst, nil
 }
 
-// add takes a closed chunk and goes on to the one before it, unless that one is too old.
-func (f *found) add(h chunkHead, data []byte, mint, maxt int64) {
+// add takes the chunk at f.closed and goes on to the one before it, unless that one is too old. Each is older than
+// the one that links to it: what is not is damaged, and might lead back to where we come from.
+func (f *found) add(h chunkHead, data []byte, mint, maxt int64) error {
+	if h.minT > h.maxT || h.maxT >= f.before {
+		return fmt.Errorf("chunk says that it has samples from %d to %d, but must end before %d", h.minT, h.maxT, f.before)
+	}
+	f.before = h.minT
 	if h.maxT >= mint && h.minT <= maxt {
 		f.chunks = append(f.chunks, Chunk{MinT: h.minT, MaxT: h.maxT, Enc: chunkenc.Encoding(h.encoding), Data: data})
 	}
@@ -216,19 +231,29 @@ func (f *found) add(h chunkHead, data []byte, mint, maxt int64) {
 	if h.minT <= mint {
 		f.closed = 0
 	}
+	return nil
 }
 
-// copyBuffered copies closed chunks down to the first one that has reached a file. Under the lock.
-func (s *stripe) copyBuffered(f *found, mint, maxt int64) {
+// copyBuffered copies closed chunks down to the first one that has reached a file. Under the lock. The buffer is ours,
+// but what leads there may be a chunk of a damaged file.
+func (s *stripe) copyBuffered(f *found, mint, maxt int64) error {
 	for f.closed != 0 {
 		raw := s.chunks.inMemory(f.closed)
 		if raw == nil {
-			return
+			return nil
 		}
 		h, data, err := parseChunk(raw)
-		check(err) // the buffer is ours
-		f.add(h, append([]byte(nil), data...), mint, maxt)
+		if err == nil {
+			err = h.isOf(f.ref)
+		}
+		if err == nil {
+			err = f.add(h, append([]byte(nil), data...), mint, maxt)
+		}
+		if err != nil {
+			return s.chunks.at(f.closed, err)
+		}
 	}
+	return nil
 }
 
 // readClosed reads what has reached the chunk files. Below a chunk that has there may be one that has not: it
@@ -237,8 +262,11 @@ func (s *stripe) readClosed(f *found, mint, maxt int64) error {
 	for f.closed != 0 {
 		if top := f.closed; !s.chunks.written(top) {
 			s.mu.Lock()
-			s.copyBuffered(f, mint, maxt)
+			err := s.copyBuffered(f, mint, maxt)
 			s.mu.Unlock()
+			if err != nil {
+				return err
+			}
 			if f.closed != top {
 				continue
 			}
@@ -248,7 +276,9 @@ func (s *stripe) readClosed(f *found, mint, maxt int64) error {
 		if err != nil {
 			return err
 		}
-		f.add(h, data, mint, maxt)
+		if err := f.add(h, data, mint, maxt); err != nil {
+			return s.chunks.at(f.closed, err)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/prometheus/common/model"
@@ -40,4 +41,45 @@ func TestSelectWhenAnOlderChunkIsNotWrittenYet(t *testing.T) {
 	broken.Clear()
 	require.NoError(t, e.Tenant("t").flushChunks())
 	require.Equal(t, crossing, contents(t, e, "t")[labels.FromStrings(model.MetricNameLabel, "crossing").String()])
+}
+
+// A chunk whose link leads to itself, to another series' chunk or to where no chunk begins fails the query
+// and no more, in memory and in its file; the error says where. Nobody waits for an end that never comes.
+func TestSelectWithWrongLinks(t *testing.T) {
+	const first = fileHeadSize
+	behind := int64(first + chunkHeadSize + 8) // the second chunk of the file
+	now := testNow.UnixMilli()
+	for name, tc := range map[string]struct {
+		ref   uint64
+		prev  int64
+		at    int64
+		wrong string
+	}{
+		"itself":         {1, behind, behind, "must end before"},
+		"no chunk there": {1, first + 8, first + 8, "chunk"},
+		"another series": {2, first, first, "belongs to series 2"},
+	} {
+		for _, flushed := range []bool{false, true} {
+			c := testConfig(t, func(c *Config) { c.Stripes = 1 })
+			e := start(t, c)
+			var b Batch
+			add(&b, pod(1), sample(now, 1))
+			push(t, e, "t", &b)
+			s := &e.Tenant("t").stripes[0]
+			s.mu.Lock()
+			data := make([]byte, 8)
+			s.chunks.add(s.root, chunkHead{ref: tc.ref, minT: now - 1000, maxT: now - 900, encoding: kindXOR}, data)
+			s.record(1).link = s.chunks.add(s.root, chunkHead{ref: 1, minT: now - 500, maxT: now - 400, prev: makeLink(1, tc.prev), encoding: kindXOR}, data)
+			s.mu.Unlock()
+			if flushed {
+				require.NoError(t, e.Tenant("t").flushChunks())
+			}
+			_, err := e.Tenant("t").Select(t.Context(), 0, now)
+			require.ErrorContains(t, err, tc.wrong, name)
+			require.ErrorContains(t, err, fmt.Sprintf("00-000001 at offset %d", tc.at), name)
+			add(&b, pod(1), sample(now+1, 1))
+			push(t, e, "t", &b)
+			require.NoError(t, e.Close())
+		}
+	}
 }
