@@ -68,13 +68,15 @@ func TestHalfChangedStripeIsNotImaged(t *testing.T) {
 	var refused any
 	defer func(f func(int, any, []byte)) { exit = f }(exit)
 	exit = func(_ int, cause any, _ []byte) { refused = cause; panic("exit") }
-	s.mu.Lock()
-	s.root.mutation.Add(1)
-	require.Panics(t, func() { m.shoot(s, 10, &copyBuffer{}) })
-	require.NotNil(t, refused)
-	require.ErrorIs(t, walkImage(s.id, s.log, s.a.Snapshot()), arena.ErrDamaged)
-	s.root.mutation.Add(1)
-	s.mu.Unlock()
+	func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.root.mutation.Add(1)
+		defer s.root.mutation.Add(1)
+		require.Panics(t, func() { m.shoot(s, 10, &copyBuffer{}) })
+		require.NotNil(t, refused)
+		require.ErrorIs(t, walkImage(s.id, s.log, s.a.Snapshot()), arena.ErrDamaged)
+	}()
 	imageAll(t, e)
 }
 
