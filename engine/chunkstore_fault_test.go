@@ -66,7 +66,7 @@ func TestChunkFileThatCannotBeOpenedOnce(t *testing.T) {
 	_, err := e.Tenant("t").Select(t.Context(), now, now+1)
 	require.Error(t, err)
 	fill(200)
-	require.NoError(t, e.Tenant("t").images.round(t.Context(), []int{0}))
+	imageStripes(t, e, 0)
 	require.NoError(t, e.Close())
 
 	c.FS = healthy

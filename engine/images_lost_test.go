@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -52,7 +51,7 @@ func TestBothImagesLost(t *testing.T) {
 	e = start(t, c)
 	require.Equal(t, int64(2), e.Tenant("t").recovered.ImagesDamaged)
 	require.Zero(t, e.Tenant("t").stripes[0].root.stored)
-	require.NoError(t, e.Tenant("t").images.round(context.Background(), []int{1}))
+	imageStripes(t, e, 1)
 	round(500, 0, 1)
 	want := contents(t, e, "t")
 	require.Len(t, want, series)
