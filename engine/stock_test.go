@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,9 +72,12 @@ func TestStockReaderAfterCrashes(t *testing.T) {
 			var all []snapshot
 			synctest.Test(t, func(t *testing.T) {
 				e := start(t, c)
+				var mu sync.Mutex // hooks run in the goroutine of the operation
 				n := 0
 				fsys.Add(
 					&faultfs.Rule{Kinds: faultfs.Mutations, Before: func(op faultfs.Op) {
+						mu.Lock()
+						defer mu.Unlock()
 						if n++; n%79 == 0 {
 							all = append(all, j.killed(mem, op.String()), j.powerCut(mem, e, "t", rng, op.String()))
 						}
