@@ -15,11 +15,11 @@ import (
 
 // chunkFile is a file that can be read. It is mapped when somebody reads it.
 type chunkFile struct {
-	name string
 	size atomic.Int64 // bytes that may be read
 
-	mu sync.RWMutex // held for reading while bytes are copied out of m
-	m  disk.Mapping // nil if it is not mapped
+	mu   sync.RWMutex // held for reading while bytes are copied out of m
+	m    disk.Mapping // nil if it is not mapped
+	name string
 }
 
 // maxMapped bounds the mapped files of a stripe: a day of ranges and some more, since a query reads the files of its
@@ -170,6 +170,19 @@ func (c *chunkStore) adopt(dir string, lengths map[uint32]int64) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// moved tells that the files in a folder lie in another one now.
+func (c *chunkStore) moved(from, to string) {
+	c.files.RLock()
+	defer c.files.RUnlock()
+	for _, f := range c.files.m {
+		f.mu.Lock()
+		if filepath.Dir(f.name) == from {
+			f.name = filepath.Join(to, filepath.Base(f.name))
+		}
+		f.mu.Unlock()
+	}
 }
 
 // verify compares the file's size with what an image says, and its header with the one that it should have. Of

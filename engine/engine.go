@@ -174,6 +174,11 @@ func (e *Engine) setAside(ids []string, why string) error {
 		if err := e.cfg.FS.Rename(filepath.Join(e.cfg.Dir, id), filepath.Join(to, id)); err != nil {
 			return fmt.Errorf("engine: set tenant %q aside in %s: %w", id, to, err)
 		}
+		if t := e.Tenant(id); t != nil { // recovered: its closed chunks are read there from now on
+			for i := range t.stripes {
+				t.stripes[i].chunks.moved(filepath.Join(e.cfg.Dir, id, chunksDir), filepath.Join(to, id, chunksDir))
+			}
+		}
 	}
 	e.cfg.Logger.Warn("existing data was set aside: "+why, "tenants", len(ids), "to", to)
 	return errors.Join(e.cfg.FS.SyncDir(to), e.cfg.FS.SyncDir(e.cfg.Dir))
