@@ -184,17 +184,6 @@ func (j *journal) settle(found map[string][]Sample) {
 	}
 }
 
-// last is the newest sample of a series that was acknowledged.
-func (j *journal) last(l labels.Labels) (Sample, bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	h := j.of(l.String())
-	if len(h.acked) == 0 {
-		return Sample{}, false
-	}
-	return h.acked[len(h.acked)-1].s, true
-}
-
 // snapshot is a disk as another process would find it, and what it must find there.
 type snapshot struct {
 	disk *faultfs.Mem
