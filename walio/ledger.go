@@ -1,6 +1,7 @@
 package walio
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -184,7 +185,8 @@ func (r *recovery) readLedger() (map[string]bool, error) {
 	return known, nil
 }
 
-// appendFile appends lines to a file, which is created if it is missing, and syncs both.
+// appendFile appends lines of JSON to a file, which is created if it is missing, and syncs both. What a crash left of
+// a line behind the last whole one is cut off.
 func appendFile(fsys disk.FS, name string, data []byte) error {
 	f, err := fsys.OpenRW(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -196,15 +198,12 @@ func appendFile(fsys disk.FS, name string, data []byte) error {
 		return fmt.Errorf("walio: open %s: %w", name, err)
 	}
 	defer f.Close()
-	size, err := f.Size()
-	if err == nil && size > 0 {
-		var last [1]byte
-		if _, err = f.ReadAt(last[:], size-1); last[0] != '\n' {
-			data = append([]byte{'\n'}, data...) // a crash tore the line before
-		}
+	end, err := wholeLines(fsys, name)
+	if err == nil {
+		err = f.Truncate(end)
 	}
 	if err == nil {
-		_, err = f.WriteAt(data, size)
+		_, err = f.WriteAt(data, end)
 	}
 	if err == nil {
 		err = f.Sync()
@@ -213,4 +212,16 @@ func appendFile(fsys disk.FS, name string, data []byte) error {
 		return fmt.Errorf("walio: append to %s: %w", name, err)
 	}
 	return nil
+}
+
+// wholeLines returns where the last whole line of JSON in a file ends.
+func wholeLines(fsys disk.FS, name string) (end int64, err error) {
+	data, err := disk.ReadFile(fsys, name)
+	at := int64(0)
+	for line := range bytes.Lines(data) {
+		if at += int64(len(line)); line[len(line)-1] == '\n' && json.Valid(line) {
+			end = at
+		}
+	}
+	return end, err
 }
