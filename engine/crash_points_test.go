@@ -33,7 +33,7 @@ type killPoint struct {
 	most  int // it is one of the first so many occurrences
 
 	first   bool // it comes first in a directory
-	trouble bool // the log fails before, and is healed
+	trouble bool // it counts from where the log fails
 }
 
 // chosen says that the parent chooses the moment.
@@ -45,8 +45,23 @@ const (
 	groupPublish = "publish"
 	groupCut     = "log cut"
 	groupRecover = "recovery"
+	groupFail    = "log that failed"
 	groupOther   = "elsewhere"
 )
+
+// groups are in the order of the table, each with its part of the kills.
+var groups = []struct {
+	name string
+	part float64
+}{
+	{groupCopy, 0.14},
+	{groupImage, 0.14},
+	{groupPublish, 0.14},
+	{groupCut, 0.14},
+	{groupRecover, 0.14},
+	{groupFail, 0.1},
+	{groupOther, 0.2}, // and what rounding leaves
+}
 
 var killPoints = []killPoint{
 	{group: groupCopy, name: "before the copy of a stripe", phase: running, hook: "copy", most: 8},
@@ -77,6 +92,10 @@ var killPoints = []killPoint{
 	{group: groupRecover, name: "before the first commit", phase: starting, hook: "start", most: 2},
 	{group: groupRecover, name: "at any moment of the start", phase: starting},
 
+	{group: groupFail, name: "before it is written again", phase: running, kinds: faultfs.Create, path: "wal/[0-9]*", most: 2, trouble: true},
+	{group: groupFail, name: "while it is written again", phase: running, kinds: faultfs.Write | faultfs.Sync, path: "wal/[0-9]*", most: 4, trouble: true},
+	{group: groupFail, name: "when the failed segment is cut back", phase: running, kinds: faultfs.Truncate, path: "wal/[0-9]*", most: 1, trouble: true},
+
 	anyMoment,
 	{group: groupOther, name: "in the writing of a commit", phase: running, kinds: faultfs.Write, path: "wal/[0-9]*", most: 300},
 	{group: groupOther, name: "in a clean stop", phase: stopping, kinds: faultfs.Mutations, most: 25},
@@ -85,8 +104,6 @@ var killPoints = []killPoint{
 	{group: groupOther, name: "at the sync of a segment", phase: running, kinds: faultfs.Sync, path: "wal/[0-9]*", most: 10},
 	{group: groupOther, name: "in the creation of tenants", phase: running, kinds: faultfs.Mutations, most: 30, first: true},
 	{group: groupOther, name: "in the first start of a directory", phase: starting, kinds: faultfs.Mutations, most: 15, first: true},
-	{group: groupOther, name: "while a log that failed is healed", phase: running, kinds: faultfs.Create | faultfs.Write | faultfs.Sync | faultfs.Truncate, path: "wal/[0-9]*", most: 80, trouble: true},
-	{group: groupOther, name: "when a segment that failed is cut", phase: running, kinds: faultfs.Truncate, path: "wal/[0-9]*", most: 2, trouble: true},
 }
 
 var anyMoment = killPoint{group: groupOther, name: "at any moment", phase: running}
@@ -102,7 +119,7 @@ type killOrder struct {
 	// Linger is how long the others go on between the point and the kill: what they are answered meanwhile
 	// must be true.
 	Linger time.Duration
-	// Trouble is what the log meets before.
+	// Trouble is what the log meets before. Occurrences of the point count from there.
 	Trouble *trouble
 }
 
@@ -114,7 +131,6 @@ type trouble struct {
 	Tear        int
 }
 
-// rule is armed when the process runs.
 func (t *trouble) rule() *faultfs.Rule {
 	r := &faultfs.Rule{Kinds: t.Kinds, Path: "wal/[0-9]*", Skip: t.Skip, Times: t.Times, Err: syscall.EIO, Tear: t.Tear}
 	if t.Full {
@@ -145,7 +161,7 @@ func (p *killPoint) order(rng *rand.Rand) killOrder {
 	if p.trouble {
 		o.Trouble = &trouble{
 			Kinds: []faultfs.Kind{faultfs.Write, faultfs.Sync, faultfs.Write | faultfs.Sync}[rng.IntN(3)],
-			Skip:  rng.IntN(40), Times: 1 + rng.IntN(3), Full: rng.IntN(2) == 0, Tear: rng.IntN(3000),
+			Skip:  rng.IntN(40), Times: 1 + rng.IntN(3), Full: rng.IntN(2) == 0, Tear: []int{0, rng.IntN(100), rng.IntN(3000)}[rng.IntN(3)],
 		}
 	}
 	if p.phase != starting {
@@ -159,12 +175,12 @@ type killer struct {
 	order killOrder
 	tell  func(event) // what the parent learns before
 
-	mu    sync.Mutex
-	phase phase
-	left  int // occurrences of the hook that go by
-	rule  *faultfs.Rule
-	fault *faultfs.Rule // of the trouble
-	dying sync.Once
+	mu            sync.Mutex
+	phase         phase
+	left          int // occurrences of the hook that go by
+	rule          *faultfs.Rule
+	fault         *faultfs.Rule // of the trouble
+	failed, dying sync.Once
 }
 
 func newKiller(order killOrder, tell func(event)) *killer {
@@ -184,6 +200,7 @@ func newKiller(order killOrder, tell func(event)) *killer {
 	k.fault = &faultfs.Rule{}
 	if order.Trouble != nil {
 		k.fault = order.Trouble.rule()
+		k.fault.After = func(faultfs.Op, error) { k.failed.Do(k.rule.Arm) }
 	}
 	k.enter(starting)
 	return k
@@ -195,7 +212,7 @@ func (k *killer) enter(p phase) {
 	defer k.mu.Unlock()
 	k.phase = p
 	k.left = k.order.Skip
-	if k.order.Point.Kinds != 0 && p == k.order.Point.Phase {
+	if k.order.Point.Kinds != 0 && p == k.order.Point.Phase && k.order.Trouble == nil {
 		k.rule.Arm()
 	} else {
 		k.rule.Clear()

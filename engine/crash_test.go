@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -60,8 +61,9 @@ const (
 	triesMax = 8
 	// hangMax is how long a process may take in all.
 	hangMax = time.Minute
-	// startMoments and runMoments are the milliseconds in which this process kills the other at any moment.
-	startMoments, runMoments = 25, 400
+	// startKill and runKill are the times in which this process kills the other at any moment.
+	startKill = 25 * time.Millisecond
+	runKill   = 400 * time.Millisecond
 )
 
 // campaign is one run of the test.
@@ -88,8 +90,7 @@ type campaign struct {
 	stockCut     int       // of them after a cut
 }
 
-// plan chooses the points of n kills: the five that the promises name get a seventh of the kills each, and all points of
-// a group the same.
+// plan chooses the points of n kills: each group gets its part, and all points of a group the same.
 func (c *campaign) plan(n int) []*killPoint {
 	byGroup := map[string][]*killPoint{}
 	for i := range killPoints {
@@ -104,8 +105,8 @@ func (c *campaign) plan(n int) []*killPoint {
 			out = append(out, points[i%len(points)])
 		}
 	}
-	for _, group := range []string{groupCopy, groupImage, groupPublish, groupCut, groupRecover} {
-		draw(group, (n+6)/7)
+	for _, g := range groups[:len(groups)-1] {
+		draw(g.name, int(math.Ceil(g.part*float64(n))))
 	}
 	draw(groupOther, max(0, n-len(out)))
 	c.rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
@@ -116,13 +117,13 @@ func (c *campaign) plan(n int) []*killPoint {
 func (c *campaign) directory(points []*killPoint) {
 	dir, err := os.MkdirTemp("", "crash")
 	require.NoError(c.t, err)
-	c.t.Cleanup(func() {
+	defer func() {
 		if c.t.Failed() {
 			c.t.Logf("the files are in %s", dir)
-			return
+		} else {
+			os.RemoveAll(dir)
 		}
-		os.RemoveAll(dir)
-	})
+	}()
 	c.dir, c.tenants = dir, 1+c.rng.IntN(2)
 	c.story = nil
 	c.model, c.clock = newModel(), newClock(engine.TestNow)
@@ -131,7 +132,7 @@ func (c *campaign) directory(points []*killPoint) {
 	try := func(p *killPoint, n int) bool {
 		order := p.order(c.rng)
 		order.Skip /= n // perhaps it does not come so often
-		return c.life(p, time.Duration(n)*runMax, life{
+		return c.life(p, n, life{
 			Dir: filepath.Join(dir, "data"), Socket: filepath.Join(dir, "socket"), Kill: order, Stripes: stripes,
 			Sync:          []walio.SyncClass{walio.SyncInterval, walio.SyncAlways}[c.rng.IntN(2)],
 			SyncInterval:  []time.Duration{5 * time.Millisecond, 100 * time.Millisecond}[c.rng.IntN(2)],
@@ -161,8 +162,8 @@ func boolInt(b bool) int {
 // cleanStop kills nobody.
 var cleanStop = killPoint{name: "clean stop", phase: stopping}
 
-// life is the life of one process. It returns whether it ended where it should.
-func (c *campaign) life(p *killPoint, most time.Duration, l life) bool {
+// life is the life of one process, the n-th that shall end at p. It returns whether it did.
+func (c *campaign) life(p *killPoint, n int, l life) bool {
 	c.lives++
 	v := spawn(c.t, l)
 	defer time.AfterFunc(hangMax, v.quit).Stop()
@@ -174,7 +175,7 @@ func (c *campaign) life(p *killPoint, most time.Duration, l life) bool {
 	inStart := p.chosen() && p.phase == starting
 	begun := func() {
 		if inStart {
-			time.AfterFunc(time.Duration(c.rng.IntN(startMoments))*time.Millisecond, v.kill)
+			time.AfterFunc(c.within(startKill)/time.Duration(n), v.kill)
 		}
 	}
 	stock := map[string]*engine.StockView{}
@@ -189,7 +190,7 @@ func (c *campaign) life(p *killPoint, most time.Duration, l life) bool {
 		if err := c.check(v, stock); err != nil {
 			fail(err)
 		}
-		if err := c.write(v, p, most); err != nil {
+		if err := c.write(v, p, time.Duration(n)*runMax); err != nil {
 			fail(err)
 		}
 	}
@@ -210,6 +211,10 @@ func (c *campaign) life(p *killPoint, most time.Duration, l life) bool {
 	c.killed[p.group]++
 	c.killed[p.name]++
 	return reached
+}
+
+func (c *campaign) within(d time.Duration) time.Duration {
+	return time.Duration(c.rng.Int64N(int64(d)))
 }
 
 // check is made of a process that has just started, before anything is sent to it.
@@ -272,7 +277,7 @@ func (c *campaign) write(v *victim, p *killPoint, most time.Duration) error {
 		}
 		wg.Wait()
 	}
-	moment := time.Duration(c.rng.IntN(runMoments)) * time.Millisecond
+	moment := c.within(runKill)
 	v.proceed()
 	switch {
 	case p.phase == stopping:
@@ -304,11 +309,11 @@ func (c *campaign) deadline(v *victim, most time.Duration) (stop func()) {
 func (c *campaign) table() string {
 	var b strings.Builder
 	total := 0
-	for _, group := range []string{groupCopy, groupImage, groupPublish, groupCut, groupRecover, groupOther} {
-		fmt.Fprintf(&b, "\n%-50s %5d", "killed: "+group, c.killed[group])
-		total += c.killed[group]
+	for _, g := range groups {
+		fmt.Fprintf(&b, "\n%-50s %5d", "killed: "+g.name, c.killed[g.name])
+		total += c.killed[g.name]
 		for i := range killPoints {
-			if p := &killPoints[i]; p.group == group && c.killed[p.name] > 0 {
+			if p := &killPoints[i]; p.group == g.name && c.killed[p.name] > 0 {
 				fmt.Fprintf(&b, "\n    %-46s %5d", p.name, c.killed[p.name])
 			}
 		}
