@@ -10,7 +10,8 @@ import (
 type Names interface {
 	// Live returns how many series of the stripe are live.
 	Live(stripe int) int
-	// Each calls yield for every live series of the stripe whose index is greater than after, in any order.
+	// Each calls yield for every live series of the stripe whose index is greater than after and whose
+	// definition is in a commit up to the one given to Cut, in any order; later ones only if they are synced.
 	// key is its canonical label set; yield keeps neither. yield does no I/O, so a lock may be held.
 	//
 	// A series that was evicted after the commit given to Cut must still be among them: the rest of the log
