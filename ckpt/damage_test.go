@@ -160,8 +160,9 @@ func TestDamagedSlots(t *testing.T) {
 			if strings.HasPrefix(c.name, "of another") && !strings.Contains(l.Failed[0].Error(), "foreign image: its generation") {
 				t.Errorf("%v does not say that the image is foreign", l.Failed[0])
 			}
-			for _, f := range l.Failed {
-				if errors.Is(f, ErrUnfinished) || !errors.Is(f, arena.ErrDamaged) {
+			for i, f := range l.Failed {
+				// A later image in the slot of the older one may be what an interrupted writer left.
+				if i == 0 && errors.Is(f, ErrUnfinished) || !errors.Is(f, arena.ErrDamaged) {
 					t.Errorf("not reported as damage: %v", f)
 				}
 			}

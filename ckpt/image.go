@@ -76,7 +76,12 @@ func (s *slot) openImage(id *Identity, stripe int, e Entry) (*Image, error) {
 	}
 	switch {
 	case sum != e.Header:
-		return nil, &CorruptError{File: s.name, What: "checksum of the header, against the catalogue,", Want: e.Header, Got: sum}
+		// A later image than the one named: the publication of that one failed and is found all the same, and the next
+		// one was on its way into the slot.
+		return nil, &CorruptError{
+			File: s.name, What: "checksum of the header, against the catalogue,", Want: e.Header, Got: sum,
+			Unfinished: h.meta.Commit > e.Commit,
+		}
 	case h.meta.Commit > e.Commit:
 		return nil, &CorruptError{File: s.name, What: "commit in the header, against the catalogue,", Want: e.Commit, Got: h.meta.Commit}
 	}
