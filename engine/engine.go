@@ -281,7 +281,14 @@ func (e *Engine) create(id string) (*Tenant, error) {
 		Tenant: id, Generation: rand.Uint64() | 1, Stripes: uint32(e.cfg.Stripes), HashID: hashID, RefLayout: refLayout,
 	}
 	t := newTenant(e, id, identity)
-	if err := t.init(); err != nil {
+	err := t.init()
+	if errors.Is(err, fs.ErrExist) {
+		// An earlier attempt failed and could not be taken back either; or somebody put the folder there meanwhile.
+		if err = e.recoverTenant(context.Background(), id); err == nil {
+			return e.Tenant(id), nil
+		}
+	}
+	if err != nil {
 		return nil, unavailable("create tenant %s: %w", id, err)
 	}
 	e.mu.Lock()
@@ -290,7 +297,7 @@ func (e *Engine) create(id string) (*Tenant, error) {
 	return t, nil
 }
 
-// init makes a new tenant's files.
+// init makes a new tenant's files. fs.ErrExist says that it has a catalogue already.
 func (t *Tenant) init() error {
 	cfg := &t.e.cfg
 	if err := disk.MkdirAllSync(cfg.FS, t.chunksPath(), 0o755); err != nil {
@@ -301,9 +308,7 @@ func (t *Tenant) init() error {
 	}
 	// A folder that an interrupted creation left has no catalogue, and nothing was acknowledged in it.
 	store, err := ckpt.Create(t.e.ckptConfig(t.id), t.identity)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("its folder %s holds data that was not recovered: %w", t.dir, err)
-	} else if err != nil {
+	if err != nil {
 		return err
 	}
 	res, err := walio.Recover(context.Background(), walio.RecoverOptions{
