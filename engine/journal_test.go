@@ -305,3 +305,14 @@ func names(entries []fs.DirEntry) (out []string) {
 	}
 	return out
 }
+
+// last is the newest sample of a series that was acknowledged.
+func (j *journal) last(l labels.Labels) (Sample, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	h := j.of(l.String())
+	if len(h.acked) == 0 {
+		return Sample{}, false
+	}
+	return h.acked[len(h.acked)-1].s, true
+}
