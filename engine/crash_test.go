@@ -129,6 +129,10 @@ func (c *campaign) directory(points []*killPoint) {
 	c.model, c.clock = newModel(), newClock(engine.TestNow)
 	c.writers = newWriters(c.rng, c.model, c.clock, c.tenants)
 	stripes := 1 << c.rng.IntN(4)
+	targets := []time.Duration{10 * time.Microsecond, time.Millisecond}
+	if stripes >= 4 {
+		targets = append(targets, time.Second) // images come by the checkpoint duration alone, one a stripe a second
+	}
 	try := func(p *killPoint, n int) bool {
 		order := p.order(c.rng)
 		order.Skip /= n // perhaps it does not come so often
@@ -137,7 +141,7 @@ func (c *campaign) directory(points []*killPoint) {
 			Sync:          []walio.SyncClass{walio.SyncInterval, walio.SyncAlways}[c.rng.IntN(2)],
 			SyncInterval:  []time.Duration{5 * time.Millisecond, 100 * time.Millisecond}[c.rng.IntN(2)],
 			Compression:   []walio.Compression{walio.CompressionNone, walio.CompressionSnappy, walio.CompressionZstd}[c.rng.IntN(3)],
-			RestartTarget: []time.Duration{10 * time.Microsecond, time.Millisecond, time.Second}[c.rng.IntN(3)],
+			RestartTarget: targets[c.rng.IntN(len(targets))],
 		})
 	}
 	slices.SortStableFunc(points, func(a, b *killPoint) int { return boolInt(b.first) - boolInt(a.first) })
