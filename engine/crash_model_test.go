@@ -74,11 +74,13 @@ func (h *history) send(samples []engine.Sample) {
 // stored says that the series is there for certain.
 func (h *history) stored() bool { return len(h.certain) > 0 || len(h.tail) > 0 && h.tail[0].acked }
 
-// ack notes that everything sent so far was acknowledged.
-func (h *history) ack() {
-	for i := range h.tail {
+// ack notes that everything sent so far was acknowledged. It returns how many samples were not before.
+func (h *history) ack() (n int) {
+	for i := len(h.tail) - 1; i >= 0 && !h.tail[i].acked; i-- {
 		h.tail[i].acked = true
+		n++
 	}
+	return n
 }
 
 // check compares what a tenant holds with what it must and may hold: what was acknowledged is there, once and in order;

@@ -165,7 +165,7 @@ func (p *killPoint) order(rng *rand.Rand) killOrder {
 		}
 	}
 	if p.phase != starting {
-		o.Linger = []time.Duration{0, time.Millisecond, 10 * time.Millisecond}[rng.IntN(3)]
+		o.Linger = []time.Duration{0, time.Millisecond, 10 * time.Millisecond, 10 * time.Millisecond}[rng.IntN(4)]
 	}
 	return o
 }

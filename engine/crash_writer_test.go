@@ -253,10 +253,11 @@ func (w *writing) send() error {
 	if acks == 0 {
 		return nil
 	}
+	acked := 0
 	for _, p := range x.parts {
-		p.h.ack()
+		acked += p.h.ack()
 	}
-	w.model.acknowledged(x.good)
+	w.model.acknowledged(acked)
 	if acks < n {
 		return nil
 	}
