@@ -72,7 +72,7 @@ const (
 
 	// A round holds up the commit by the copies of all its stripes, some 0.1 ms a MiB.
 	roundStripes = 8
-	roundBytes   = 64 << 20
+	roundBytes   = 32 << 20
 )
 
 func newImager(t *Tenant, store *ckpt.Store) *imager {
