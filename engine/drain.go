@@ -32,7 +32,7 @@ func (t *Tenant) Drain(commit uint64, b *walio.Batch) {
 	}
 	if wanted != 0 {
 		b.Force() // the commit is the image's, even if it holds nothing
-		t.images.release()
+		t.images.done()
 	}
 	t.pending.Add(-int64(drained))
 }

@@ -262,7 +262,7 @@ func (m *imager) take(ctx context.Context, stripes []int) error {
 }
 
 // claim is called by the committer when it begins a commit: the stripes to copy in it. Once it has asked for
-// any it must call release.
+// any it must call done.
 func (m *imager) claim() uint64 {
 	if m == nil {
 		return 0
@@ -270,7 +270,7 @@ func (m *imager) claim() uint64 {
 	return m.want.Swap(0)
 }
 
-func (m *imager) release() { m.copied <- struct{}{} }
+func (m *imager) done() { m.copied <- struct{}{} }
 
 // copyLocked takes a stripe's image: under its lock, after its pending entries went into the commit.
 func (m *imager) copyLocked(s *stripe, commit uint64) {

@@ -37,21 +37,41 @@ func (x *shot) bytes() (n uint64) {
 	return n
 }
 
-// copyBuffer is what a stripe is copied into.
+// copyBuffer is what a stripe is copied into. It lies outside the Go heap, which would keep twice its size.
 type copyBuffer struct {
-	data []byte
-	runs []arena.Run
+	region *arena.Region
+	data   []byte
+	runs   []arena.Run
 }
 
-// reserve makes the buffer large enough for a stripe of size bytes, and touches it: a page fault every 4 KiB
-// under the stripe's lock would take fifty times as long as the copy.
+// reserve makes the buffer large enough for size bytes of extents, and touches it: a page fault every 4 KiB
+// under the stripe's lock would take fifty times as long as the copy. Without memory for it the copy makes its
+// own.
 func (b *copyBuffer) reserve(size int) {
-	if size += size/8 + 1<<20; cap(b.data) < size {
-		b.data = make([]byte, size)
-		for i := 0; i < size; i += arena.ExtentSize {
-			b.data[i] = 1
-		}
+	if size += size/8 + 1<<20; cap(b.data) >= size {
+		return
 	}
+	b.release()
+	r, err := arena.Reserve(uint64(size))
+	if err != nil {
+		return
+	}
+	if r.Commit(uint64(size)) != nil {
+		_ = r.Release()
+		return
+	}
+	b.region, b.data = r, r.Bytes()
+	for i := 0; i < len(b.data); i += arena.ExtentSize {
+		b.data[i] = 1
+	}
+}
+
+// release gives the memory back. The buffer can be reserved again.
+func (b *copyBuffer) release() {
+	if b.region != nil {
+		_ = b.region.Release()
+	}
+	*b = copyBuffer{runs: b.runs[:0]}
 }
 
 // shoot copies a stripe whose pending entries are all in commits up to commit. Under the stripe's lock.
@@ -77,6 +97,14 @@ func (s *stripe) meta(t *Tenant, commit uint64) ckpt.Meta {
 	}
 	slices.SortFunc(m.Chunks, func(a, b ckpt.ChunkFile) int { return int(a.ID) - int(b.ID) })
 	return m
+}
+
+// release gives the copy buffers back, at the end.
+func (m *imager) release() {
+	for i := range m.bufs {
+		m.bufs[i].release()
+	}
+	m.bufs = nil
 }
 
 // finish brings the shots to disk and publishes those that got there. An error concerns all of them.
@@ -169,6 +197,11 @@ func (m *imager) final(commit uint64) error {
 	for range cap(workers) {
 		workers <- &imager{t: m.t, store: m.store, broken: m.broken, bufs: make([]copyBuffer, 1)}
 	}
+	defer func() {
+		for range cap(workers) {
+			(<-workers).release()
+		}
+	}()
 	err := m.t.eachStripe(context.Background(), func(i int, s *stripe) error {
 		own := <-workers
 		defer func() { workers <- own }()
@@ -197,6 +230,10 @@ func (m *imager) finalStripe(s *stripe, commit uint64) (*ckpt.Writer, error) {
 		s.mu.Unlock()
 		return nil, nil
 	}
+	size := s.a.Changed()
+	s.mu.Unlock()
+	m.bufs[0].reserve(size)
+	s.mu.Lock() // nothing is appended any more
 	x := m.shoot(s, commit, &m.bufs[0])
 	s.mu.Unlock()
 	if err := m.write(&x); err != nil {

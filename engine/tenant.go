@@ -265,6 +265,9 @@ func (t *Tenant) close() error {
 		}
 		errs = append(errs, err)
 	}
+	if t.images != nil {
+		t.images.release()
+	}
 	if t.store != nil {
 		errs = append(errs, t.store.Close())
 	}
