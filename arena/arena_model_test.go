@@ -86,9 +86,10 @@ func TestModel(t *testing.T) {
 			b, err := Load(64<<20, uint64(len(slots[s])), func(dst []byte) error { copy(dst, slots[s]); return nil })
 			require.NoError(t, err)
 			for _, x := range []*Arena{a, b} {
-				r := rootOf(x)
-				require.True(t, r.table.Check(x))
-				require.True(t, r.index.Check(x))
+				r, claims := rootOf(x), NewClaims(x)
+				require.True(t, claims.AddFree())
+				require.True(t, r.table.Check(x, claims))
+				require.True(t, r.index.Check(x, claims))
 				for tag, want := range table {
 					var got []uint32
 					for c := r.table.Find(x, tag); ; {
@@ -109,12 +110,13 @@ func TestModel(t *testing.T) {
 				require.Len(t, index, n)
 				require.Equal(t, list, r.list.AppendTo(x, nil))
 				var seen []uint32
-				require.True(t, r.list.Check(x, func(v []uint32) bool { seen = append(seen, v...); return true }))
+				require.True(t, r.list.Check(x, claims, func(v []uint32) bool { seen = append(seen, v...); return true }))
 				require.Equal(t, list, seen)
 				live := map[Ref]bool{}
 				for _, c := range chunks {
 					require.False(t, live[c], "chunk %d was given out twice", c)
 					live[c] = true
+					require.True(t, claims.Add(c, uint64(classSizes[0])), "chunk %d shares bytes with something else", c)
 				}
 			}
 			require.NoError(t, b.Release())
@@ -154,9 +156,9 @@ func TestDamage(t *testing.T) {
 			continue
 		}
 		r := rootOf(b)
-		_ = r.table.Check(b)
-		_ = r.index.Check(b)
-		_ = r.list.Check(b, func([]uint32) bool { return true })
+		claims := NewClaims(b)
+		_ = claims.AddFree() && r.table.Check(b, claims) && r.index.Check(b, claims)
+		_ = r.list.Check(b, claims, func([]uint32) bool { return true })
 	}
 	require.NoError(t, a.Release())
 }

@@ -73,16 +73,16 @@ func (x *Index) grow(a *Arena) error {
 	return nil
 }
 
-// Check reports whether the index lies inside the arena.
-func (x *Index) Check(a *Arena) bool {
+// Check claims the index's memory, and reports whether it can have it.
+func (x *Index) Check(a *Arena, claims Claims) bool {
 	if x.top == 0 {
 		return x.topLog == 0
 	}
-	if x.topLog < topMinLog || x.topLog > topMaxLog || !a.Contains(x.top, 4<<x.topLog) {
+	if x.topLog < topMinLog || x.topLog > topMaxLog || !claims.AddSpan(x.top, 4<<x.topLog) {
 		return false
 	}
 	for _, leaf := range a.Uint32s(x.top, 0, 1<<x.topLog) {
-		if leaf != 0 && !a.Contains(Ref(leaf), 4<<leafLog) {
+		if leaf != 0 && !claims.AddSpan(Ref(leaf), 4<<leafLog) {
 			return false
 		}
 	}

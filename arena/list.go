@@ -82,9 +82,9 @@ func (l *List) AppendTo(a *Arena, dst []uint32) []uint32 {
 	}
 }
 
-// Check walks a list of unknown origin: it reports whether the list lies inside the arena, holds as many
-// values as it says, and visit, which is given them in runs, accepts them all.
-func (l *List) Check(a *Arena, visit func([]uint32) bool) bool {
+// Check walks a list of unknown origin: it claims its blocks, and reports whether it can have them, whether they hold
+// as many values as the list says, and whether visit, which is given those in runs, accepts them all.
+func (l *List) Check(a *Arena, claims Claims, visit func([]uint32) bool) bool {
 	if l.Len <= uint32(len(l.v)) {
 		return visit(l.v[:l.Len])
 	}
@@ -94,8 +94,8 @@ func (l *List) Check(a *Arena, visit func([]uint32) bool) bool {
 			return false
 		}
 		b := *At[listBlock](a, r)
-		if size := listHead + 4*uint64(b.room); b.room == 0 || size > listBlockMax || !a.Contains(r, size) {
-			return false
+		if size := listHead + 4*uint64(b.room); b.room == 0 || size > listBlockMax || !claims.Add(r, size) {
+			return false // a block for the second time too: no cycle goes on for ever
 		}
 		last := uint32(r) == l.v[1]
 		if last {
@@ -104,7 +104,6 @@ func (l *List) Check(a *Arena, visit func([]uint32) bool) bool {
 			}
 			b.room = l.v[2]
 		}
-		// Every block counts, so that a cycle ends here too.
 		if n += uint64(b.room); n > uint64(l.Len) || !visit(a.Uint32s(r, listHead, int(b.room))) {
 			return false
 		}

@@ -125,13 +125,13 @@ func (t *Table) double(a *Arena) error {
 	return nil
 }
 
-// Check tells whether the table lies inside the arena and holds as many entries as it says, each where a
-// walk finds it.
-func (t *Table) Check(a *Arena) bool {
+// Check claims the table's memory, and tells whether it can have it and holds as many entries as it says, each where
+// a walk finds it.
+func (t *Table) Check(a *Arena, claims Claims) bool {
 	if t.slots == 0 {
 		return t.Len == 0 && t.log == 0
 	}
-	if t.log < tableMinLog || t.log > 31 || !a.Contains(t.slots, 8<<t.log) || t.Len >= 1<<t.log {
+	if t.log < tableMinLog || t.log > 31 || !claims.AddSpan(t.slots, 8<<t.log) || t.Len >= 1<<t.log {
 		return false
 	}
 	s := t.Slots(a)

@@ -84,13 +84,14 @@ func (s *stripe) open() error {
 	return nil
 }
 
-// attach makes a the stripe's arena.
+// attach makes a the stripe's arena. If it is of unknown origin the walk comes next; here nothing is believed yet.
 func (s *stripe) attach(a *arena.Arena) {
 	s.a = a
 	s.root = (*root)(a.Root())
 	s.pend = nil
-	if s.root.pendingCap > 0 {
-		s.pend = entriesAt(a, s.root.pending, s.root.pendingCap)[:s.root.pendingLen]
+	r := s.root
+	if r.pendingLen <= r.pendingCap && a.Contains(r.pending, uint64(r.pendingCap)*entrySize) {
+		s.pend = entriesAt(a, r.pending, r.pendingCap)[:r.pendingLen]
 	}
 }
 
