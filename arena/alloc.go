@@ -9,8 +9,8 @@ const (
 	spanMax = 64
 )
 
-// Alloc hands out n bytes, aligned to 8 (to 64 if every size of the purpose is a multiple of 64), zeroed,
-// and marked as changed. Never freed one by one.
+// Alloc hands out n bytes, aligned to 8 (records, whose size is a multiple of it, to 64), zeroed, and marked as
+// changed. Never freed one by one.
 func (a *Arena) Alloc(p Purpose, n int) (Ref, error) {
 	size := roundUp(uint64(n), 1<<refShift)
 	c := &a.header().cur[p]

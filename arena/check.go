@@ -21,7 +21,7 @@ func (a *Arena) check(size uint64) error {
 		return fmt.Errorf("%w: header says %d bytes, the image has %d", ErrDamaged, h.end, size)
 	}
 	for p, c := range h.cur {
-		if c.next > c.end || c.end > h.end || c.next%8 != 0 || c.end%ExtentSize != 0 || c.used > h.end || (c.end != 0 && c.next < ExtentSize) {
+		if c.next > c.end || c.end > h.end || c.next%alignment(Purpose(p)) != 0 || c.end%ExtentSize != 0 || c.used > h.end || (c.end != 0 && c.next < ExtentSize) {
 			return fmt.Errorf("%w: cursor %d is {%d %d %d} in an arena of %d bytes", ErrDamaged, p, c.next, c.end, c.used, h.end)
 		}
 	}
@@ -41,6 +41,14 @@ func (a *Arena) check(size uint64) error {
 		}
 	}
 	return nil
+}
+
+// alignment is what the addresses of a purpose have in common.
+func alignment(p Purpose) uint64 {
+	if p == Records {
+		return 64
+	}
+	return 1 << refShift
 }
 
 func slots64(a *Arena, r Ref, n int) []uint64 {

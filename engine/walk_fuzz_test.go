@@ -231,6 +231,7 @@ func TestWalkChangedWords(t *testing.T) {
 	for at := uint32(0); at < first; at += stride {
 		if at*4 < 256 || at*4 >= 1024 && at*4 < 1024+uint32(unsafe.Sizeof(root{})) {
 			try(at, 0, harm[at%5])
+			try(at, 1, 8)
 			try(at, 2, 8)
 		}
 	}
