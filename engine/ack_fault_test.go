@@ -234,3 +234,28 @@ func TestAlwaysMeansSynced(t *testing.T) {
 		require.NoError(t, e.Close())
 	})
 }
+
+// What many requests left of the same series while the log was busy goes into one commit, in the order in which memory
+// took it: new series, older ones, the new ones again. The process that is killed behind that commit has all of it, and
+// nothing was out of order in the replay, which snapshot.check looks at. (C17, as far as there is one kind of sample)
+func TestOrderInsideACommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem, j := faultfs.NewMem(), newJournal()
+		fsys := faultfs.Inject(mem)
+		c := memConfig(t, fsys, byHand, func(c *Config) { c.Stripes = 2 })
+		e := start(t, c)
+		require.NoError(t, j.push(t, e, "t", offers(3, 0)...))
+		release := hang(t, fsys, "wal/*")
+		const requests = 20
+		for k := range requests {
+			go func() { require.NoError(t, j.push(t, e, "t", offers(3+k%7*10, 1+k)...)) }()
+			synctest.Wait() // it is in memory
+		}
+		commits := logStats(e).Commits
+		release()
+		synctest.Wait()
+		require.Equal(t, commits+1, logStats(e).Commits, "one was on its way, all others are in the next")
+		require.Len(t, contents(t, e, "t")[pod(0).String()], 1+requests)
+		require.NoError(t, j.killed(mem, "the end").check(t, j, c, "t").Close())
+	})
+}
