@@ -143,3 +143,37 @@ func TestStartOnAFullDisk(t *testing.T) {
 		})
 	}
 }
+
+// Somebody removed the log because the disk was full, and it still is: the process starts from its images all the same.
+// They know more than the log, so they are written again, to both slots, as soon as there is room: after that one
+// damaged byte costs nothing.
+func TestLogRemovedOnAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem, j := faultfs.NewMem(), newJournal()
+		c := memConfig(t, mem, func(c *Config) { c.CheckpointDuration, c.RestartTarget = time.Minute, time.Hour })
+		e := start(t, c)
+		for k := range 4 {
+			require.NoError(t, j.push(t, e, "t", offers(50+k, k)...))
+			time.Sleep(90 * time.Second) // the newest images have series that the older ones do not
+		}
+		s := j.killed(mem, "the end")
+		require.NoError(t, s.disk.RemoveAll("/data/t/wal"))
+		s.disk.SetCapacity(0)
+		c.FS = s.disk
+		second := start(t, c)
+		j.judge(t, contents(t, second, "t"), s.p)
+		require.Positive(t, second.Tenant("t").recovered.ImagesAhead)
+		require.ErrorIs(t, j.push(t, second, "t", offers(50, 10)[:1]...), ErrUnavailable)
+		s.disk.SetCapacity(-1)
+		j.pushAgain(t, second, "t", offers(60, 10)[:1]...)
+		time.Sleep(10 * time.Minute)
+		s = j.killed(s.disk, "the second process")
+		c.FS = s.disk
+		for _, name := range newestImages(t, c) {
+			flip(t, s.disk, name, inImage)
+		}
+		third := start(t, c)
+		j.judge(t, contents(t, third, "t"), s.p)
+		require.Zero(t, third.Tenant("t").recovered.Losses)
+	})
+}

@@ -176,6 +176,19 @@ func (m *imager) pick(now time.Time) []int {
 	return stripes
 }
 
+// postpone makes stripes due, twice, as soon as images can be written.
+func (m *imager) postpone(stripes []int) {
+	for _, i := range stripes {
+		s := &m.t.stripes[i]
+		s.mu.Lock()
+		s.root.drained = m.store.Entries(i)[0].Commit // holdsLog
+		s.a.TouchRoot()
+		s.mu.Unlock()
+		s.tail.Add(1)
+		m.last[i] = time.Time{}
+	}
+}
+
 // holdsLog reports whether a stripe that got nothing since its newest image still needs the log, because the
 // older image is from before its last entries. One more image, of a few extents, and both move on for free.
 func (m *imager) holdsLog(i int) bool {

@@ -91,7 +91,11 @@ func (t *Tenant) catchUp(ctx context.Context, from []uint64, last uint64) error 
 			break
 		}
 		i := ahead[n/2] // twice each: both slots
-		if err := t.images.round(ctx, []int{i}); err != nil {
+		if err := t.images.round(ctx, []int{i}); disk.IsFull(err) {
+			t.e.cfg.Logger.Error("images that know more than the log cannot be written again before there is room on the disk", "tenant", t.id, "stripe", i, "err", err)
+			t.images.postpone(ahead)
+			break
+		} else if err != nil {
 			return fmt.Errorf("write the image of stripe %d again, which holds commit %d, the log ends at %d: %w", i, from[i], last, err)
 		}
 	}
