@@ -29,22 +29,44 @@ func main() {
 	}
 }
 
+// command is what the first argument names.
+type command struct {
+	name, does string
+	run        func(ctx context.Context, args []string) error
+}
+
+// commands are listed by -help. Without one of them the table is measured.
+var commands = []command{
+	{"demo", "one minute: a million series, kill -9, restart, query", demo},
+}
+
 func dispatch(ctx context.Context, args []string) error {
-	if len(args) > 0 {
-		switch args[0] {
-		case childName:
-			return child(ctx, strings.Join(args[1:], " "))
-		case "demo":
-			return demo(ctx, args[1:])
+	if len(args) > 0 && args[0] == childName {
+		return child(ctx, strings.Join(args[1:], " "))
+	}
+	for _, c := range commands {
+		if len(args) > 0 && args[0] == c.name {
+			return c.run(ctx, args[1:])
 		}
 	}
 	return table(ctx, args)
+}
+
+func usage(fs *flag.FlagSet) {
+	out := fs.Output()
+	fmt.Fprintln(out, "ingestbench [flags] measures both systems and prints a table.")
+	for _, c := range commands {
+		fmt.Fprintf(out, "ingestbench %-9s %s; -help lists its flags\n", c.name, c.does)
+	}
+	fmt.Fprintln(out, "\nFlags of the table:")
+	fs.PrintDefaults()
 }
 
 // table measures both systems and prints the comparison.
 func table(ctx context.Context, args []string) error {
 	m := &measurement{show: newProgress()}
 	fs := flag.NewFlagSet("ingestbench", flag.ContinueOnError)
+	fs.Usage = func() { usage(fs) }
 	p := &m.s.Workload
 	fs.IntVar(&p.Series, "series", 1_000_000, "series live at any time")
 	fs.IntVar(&p.SeriesPerTarget, "series-per-target", 500, "series of one scraped target: fewer repeat more labels")
