@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/rekindledb/rekindle/engine/promstore"
+	"github.com/rekindledb/rekindle/rpc/guard"
 	"github.com/rekindledb/rekindle/rpc/httpsrv"
 	"github.com/rekindledb/rekindle/rpc/wire"
 )
@@ -33,7 +34,7 @@ type database interface {
 	prometheus.Collector
 	source(tenant string) promstore.Source
 	// status may be called at any time, Append, Metadata and source after recover and until close.
-	status() httpsrv.Status
+	status() guard.Status
 	// open locks the directory; recover reads it and ends early, harming nothing, when ctx does.
 	open() error
 	recover(ctx context.Context) error
@@ -73,7 +74,7 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		}
 		return errors.Join(err, db.close())
 	}
-	gate := httpsrv.NewGate(db.status)
+	gate := guard.NewGate(db.status)
 	var handlers *httpsrv.Server
 	engineService := services.NewBasicService(
 		func(ctx context.Context) error {
@@ -111,16 +112,21 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		return err
 	}
 	grpc_health_v1.RegisterHealthServer(srv.GRPC, grpcutil.NewHealthCheck(manager))
+	admission := guard.NewAdmission(guard.Limits{
+		MaxRequests: o.Ingester.Instance.MaxInflightPushRequests,
+		MaxBytes:    o.Ingester.Instance.MaxInflightPushRequestsBytes,
+	}, reg)
 	defaults, err := load(nil)
 	if err != nil {
 		return err
 	}
 	handlers = httpsrv.New(httpsrv.Options{
-		Store:   db,
-		Source:  db.source,
-		Gate:    gate,
-		Tenancy: httpsrv.Tenancy{Required: o.AuthEnabled, Default: o.NoAuthTenant},
-		Push:    pushOptions(o),
+		Store:     db,
+		Source:    db.source,
+		Gate:      gate,
+		Admission: admission,
+		Tenancy:   guard.Tenancy{Required: o.AuthEnabled, Default: o.NoAuthTenant},
+		Decoder:   decoderOptions(o),
 		Query: httpsrv.QueryOptions{
 			MaxConcurrent: o.Querier.MaxConcurrent,
 			MaxSamples:    o.Querier.MaxSamples,
@@ -157,14 +163,10 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 	return errors.Join(failures...)
 }
 
-func pushOptions(o *options) httpsrv.PushOptions {
-	decoder := wire.DefaultOptions()
-	decoder.MaxMessageSize = o.Distributor.MaxRecvMsgSize
-	return httpsrv.PushOptions{
-		Decoder:          decoder,
-		MaxInflight:      o.Ingester.Instance.MaxInflightPushRequests,
-		MaxInflightBytes: o.Ingester.Instance.MaxInflightPushRequestsBytes,
-	}
+func decoderOptions(o *options) wire.Options {
+	d := wire.DefaultOptions()
+	d.MaxMessageSize = o.Distributor.MaxRecvMsgSize
+	return d
 }
 
 // newServer listens. dskit's server adds /metrics, /debug/pprof and cortex_request_duration_seconds.

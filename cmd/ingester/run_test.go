@@ -19,7 +19,7 @@ import (
 
 	"github.com/rekindledb/rekindle/engine"
 	"github.com/rekindledb/rekindle/engine/promstore"
-	"github.com/rekindledb/rekindle/rpc/httpsrv"
+	"github.com/rekindledb/rekindle/rpc/guard"
 )
 
 // slowDB is a database whose recovery ends when the test says so.
@@ -49,8 +49,8 @@ func (d *slowDB) close() error {
 	return nil
 }
 
-func (*slowDB) status() httpsrv.Status {
-	return httpsrv.Status{Text: "reading images, 40 %", Left: time.Second}
+func (*slowDB) status() guard.Status {
+	return guard.Status{Text: "reading images, 40 %", Left: time.Second}
 }
 func (*slowDB) source(string) promstore.Source                                   { return nil }
 func (*slowDB) Append(context.Context, string, *engine.Batch) (int, error)       { return 0, nil }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/rekindledb/rekindle/engine"
 	"github.com/rekindledb/rekindle/engine/promstore"
-	"github.com/rekindledb/rekindle/rpc/httpsrv"
+	"github.com/rekindledb/rekindle/rpc/guard"
 	"github.com/rekindledb/rekindle/rpc/metrics"
 	"github.com/rekindledb/rekindle/walio"
 )
@@ -93,14 +93,14 @@ func (s *store) close() error {
 	return s.engine.Close()
 }
 
-func (s *store) status() httpsrv.Status {
+func (s *store) status() guard.Status {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.mu.engine == nil {
-		return httpsrv.Status{Text: "opening the data directory"}
+		return guard.Status{Text: "opening the data directory"}
 	}
 	p := s.mu.engine.Progress()
-	return httpsrv.Status{Text: p.String(), Left: p.ETA}
+	return guard.Status{Text: p.String(), Left: p.ETA}
 }
 
 // Append implements httpsrv.Store. A duplicate is there, so it counts as written.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rekindledb/rekindle/engine"
 	"github.com/rekindledb/rekindle/engine/promstore"
+	"github.com/rekindledb/rekindle/rpc/guard"
 	"github.com/rekindledb/rekindle/rpc/wire"
 )
 
@@ -90,15 +91,15 @@ func (f fakeSource) LabelValues(_ context.Context, name string, _, _ int64, _ in
 type harness struct {
 	*fake
 	*httptest.Server
-	gate   *Gate
+	gate   *guard.Gate
 	reg    *prometheus.Registry
-	status Status
+	status guard.Status
 }
 
 func newHarness(t *testing.T, change func(*Options)) *harness {
 	t.Helper()
 	h := &harness{fake: &fake{}, reg: prometheus.NewRegistry()}
-	h.gate = NewGate(func() Status { return h.status })
+	h.gate = guard.NewGate(func() guard.Status { return h.status })
 	h.gate.Open()
 	decoder := wire.DefaultOptions()
 	decoder.MaxMessageSize = 1 << 20
@@ -111,8 +112,9 @@ func newHarness(t *testing.T, change func(*Options)) *harness {
 			return fakeSource{tenant}
 		},
 		Gate:       h.gate,
-		Tenancy:    Tenancy{Default: "anonymous"},
-		Push:       PushOptions{Decoder: decoder},
+		Admission:  guard.NewAdmission(guard.Limits{}, prometheus.NewRegistry()),
+		Tenancy:    guard.Tenancy{Default: "anonymous"},
+		Decoder:    decoder,
 		Query:      QueryOptions{MaxConcurrent: 4, MaxSamples: math.MaxInt32, Timeout: time.Minute, LookbackDelta: 5 * time.Minute},
 		Config:     map[string]any{"a": 1, "b": map[string]any{"c": 2, "d": 3}},
 		Defaults:   map[string]any{"a": 1, "b": map[string]any{"c": 2, "d": 4}},

@@ -11,30 +11,19 @@ import (
 	"github.com/klauspost/compress/s2"
 
 	"github.com/rekindledb/rekindle/engine"
+	"github.com/rekindledb/rekindle/rpc/guard"
 	"github.com/rekindledb/rekindle/rpc/wire"
 )
 
 // pushPaths take remote write: Cortex's path, Prometheus's, the ingester's two, and the legacy prefix.
 var pushPaths = []string{"/api/v1/push", "/api/v1/write", "/push", "/ingester/push", "/api/prom/push"}
 
-// statusClientClosedRequest is what Prometheus and nginx say when the client left before the answer.
-const statusClientClosedRequest = 499
-
-// PushOptions bound what a request and all of them together may take.
-type PushOptions struct {
-	// Decoder holds the limits of one request.
-	Decoder wire.Options
-	// MaxInflight requests and MaxInflightBytes of bodies, compressed and not, are worked on at a time; more
-	// are answered 503. 0 means no limit.
-	MaxInflight, MaxInflightBytes int64
-}
-
 // pushHandler takes remote write.
 type pushHandler struct {
 	store     Store
-	gate      *Gate
-	tenancy   Tenancy
-	admission *admission
+	gate      *guard.Gate
+	tenancy   guard.Tenancy
+	admission *guard.Admission
 	maxBody   int64
 	requests  sync.Pool // of *request
 }
@@ -55,17 +44,17 @@ func newPushHandler(o *Options) *pushHandler {
 		store:     o.Store,
 		gate:      o.Gate,
 		tenancy:   o.Tenancy,
-		admission: newAdmission(o.Push, o.Registerer),
-		maxBody:   int64(o.Push.Decoder.MaxMessageSize),
+		admission: o.Admission,
+		maxBody:   int64(o.Decoder.MaxMessageSize),
 	}
-	h.requests.New = func() any { return &request{decoder: wire.NewDecoder(o.Push.Decoder)} }
+	h.requests.New = func() any { return &request{decoder: wire.NewDecoder(o.Decoder)} }
 	return h
 }
 
 func (h *pushHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	version, no := negotiate(r)
 	if no != nil {
-		no.write(w)
+		write(w, no)
 		return
 	}
 	stored, no := h.push(r, version)
@@ -77,7 +66,7 @@ func (h *pushHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case no != nil:
-		no.write(w)
+		write(w, no)
 	case version == wire.V2:
 		w.WriteHeader(http.StatusNoContent)
 	default:
@@ -86,21 +75,21 @@ func (h *pushHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // push takes one request through the steps that the package comment lists.
-func (h *pushHandler) push(r *http.Request, version wire.Version) (stored int, no *refusal) {
-	tenant, no := h.tenancy.of(r)
+func (h *pushHandler) push(r *http.Request, version wire.Version) (stored int, no *guard.Refusal) {
+	tenant, no := tenantOf(h.tenancy, r)
 	if no != nil {
 		return 0, no
 	}
-	if no := h.gate.enter(); no != nil {
+	if no := h.gate.Enter(); no != nil {
 		return 0, no
 	}
-	defer h.gate.inside.Done()
+	defer h.gate.Leave()
 
-	ticket, no := h.admission.enter()
+	ticket, no := h.admission.Enter()
 	if no != nil {
 		return 0, no
 	}
-	defer ticket.leave()
+	defer ticket.Leave()
 
 	req := h.requests.Get().(*request)
 	defer func() {
@@ -108,46 +97,46 @@ func (h *pushHandler) push(r *http.Request, version wire.Version) (stored int, n
 			h.requests.Put(req)
 		}
 	}()
-	if no := h.read(r, req, ticket); no != nil {
+	if no := h.read(r, req, &ticket); no != nil {
 		return 0, no
 	}
 	if err := req.decoder.Decode(version, req.body, &req.batch); err != nil {
-		return 0, &refusal{code: http.StatusBadRequest, text: err.Error()}
+		return 0, &guard.Refusal{Code: http.StatusBadRequest, Text: err.Error()}
 	}
 	stored, err := h.store.Append(r.Context(), tenant, &req.batch)
-	return stored, refusalOf(r, err)
+	return stored, guard.RefusalOf(r.Context(), err)
 }
 
 // read reads the body into req, having asked for the memory that it and its decompressed form will take.
-func (h *pushHandler) read(r *http.Request, req *request, ticket *ticket) *refusal {
+func (h *pushHandler) read(r *http.Request, req *request, ticket *guard.Ticket) *guard.Refusal {
 	size := r.ContentLength
 	if size > h.maxBody {
-		return &refusal{code: http.StatusBadRequest, text: (&wire.SizeError{Size: int(size), Max: int(h.maxBody)}).Error()}
+		return &guard.Refusal{Code: http.StatusBadRequest, Text: (&wire.SizeError{Size: int(size), Max: int(h.maxBody)}).Error()}
 	}
 	if size < 0 {
 		size = h.maxBody // a chunked body does not say
 	}
-	if no := ticket.take(size); no != nil {
+	if no := ticket.Take(size); no != nil {
 		return no
 	}
 	var err error
 	req.body, err = readAll(req.body[:0], r.Body, r.ContentLength, h.maxBody)
 	switch {
 	case errors.Is(err, errBodyTooLarge):
-		return &refusal{code: http.StatusBadRequest, text: err.Error()}
+		return &guard.Refusal{Code: http.StatusBadRequest, Text: err.Error()}
 	case err != nil:
 		// The sender broke off or was too slow. Whatever the request holds, it should come again.
-		return unavailable(fmt.Sprintf("read request body: %v", err), 0)
+		return guard.Unavailable(fmt.Sprintf("read request body: %v", err), 0)
 	}
-	ticket.give(size - int64(len(req.body)))
+	ticket.Give(size - int64(len(req.body)))
 	if n, err := s2.DecodedLen(req.body); err == nil && int64(n) <= h.maxBody { // else Decode refuses it
-		return ticket.take(int64(n))
+		return ticket.Take(int64(n))
 	}
 	return nil
 }
 
 // negotiate finds out what the body is. An absent content type is remote write 1.0, as in Cortex.
-func negotiate(r *http.Request) (wire.Version, *refusal) {
+func negotiate(r *http.Request) (wire.Version, *guard.Refusal) {
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "snappy" {
 		return 0, unsupported("Content-Encoding %q is not supported: remote write is compressed with snappy (block format)", enc)
 	}
@@ -169,25 +158,6 @@ func negotiate(r *http.Request) (wire.Version, *refusal) {
 	}
 }
 
-func unsupported(format string, args ...any) *refusal {
-	return &refusal{code: http.StatusUnsupportedMediaType, text: fmt.Sprintf(format, args...)}
+func unsupported(format string, args ...any) *guard.Refusal {
+	return &guard.Refusal{Code: http.StatusUnsupportedMediaType, Text: fmt.Sprintf(format, args...)}
 }
-
-// refusalOf tells the sender what became of its samples; nil means that all are stored.
-func refusalOf(r *http.Request, err error) *refusal {
-	var bad *engine.SampleError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &bad), errors.Is(err, engine.ErrBadTenant):
-		return &refusal{code: http.StatusBadRequest, text: err.Error()}
-	case isUnavailable(err):
-		return unavailable(err.Error(), 0)
-	case r.Context().Err() != nil:
-		return &refusal{code: statusClientClosedRequest, text: err.Error()}
-	default:
-		return &refusal{code: http.StatusInternalServerError, text: err.Error()}
-	}
-}
-
-func isUnavailable(err error) bool { return errors.Is(err, engine.ErrUnavailable) }

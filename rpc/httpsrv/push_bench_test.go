@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/prompb"
 
+	"github.com/rekindledb/rekindle/rpc/guard"
 	"github.com/rekindledb/rekindle/rpc/wire"
 )
 
@@ -21,13 +22,12 @@ func BenchmarkPush(b *testing.B) {
 	for _, series := range []int{1, 500} {
 		b.Run(fmt.Sprintf("series=%d", series), func(b *testing.B) {
 			body := benchBody(b, series)
-			gate := NewGate(func() Status { return Status{} })
+			gate := guard.NewGate(func() guard.Status { return guard.Status{} })
 			gate.Open()
 			store := &fake{discard: true}
 			h := newPushHandler(&Options{
-				Store: store, Gate: gate, Tenancy: Tenancy{Default: "anonymous"},
-				Push:       PushOptions{Decoder: wire.DefaultOptions(), MaxInflight: 100, MaxInflightBytes: 1 << 30},
-				Registerer: prometheus.NewRegistry(),
+				Store: store, Gate: gate, Tenancy: guard.Tenancy{Default: "anonymous"}, Decoder: wire.DefaultOptions(),
+				Admission: guard.NewAdmission(guard.Limits{MaxRequests: 100, MaxBytes: 1 << 30}, prometheus.NewRegistry()),
 			})
 			r := mux.NewRouter()
 			handle(r, pushPaths[0], h, http.MethodPost)

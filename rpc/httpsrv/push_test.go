@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/s2"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 
 	"github.com/rekindledb/rekindle/engine"
+	"github.com/rekindledb/rekindle/rpc/guard"
 )
 
 const contentTypeV2 = "application/x-protobuf;proto=io.prometheus.write.v2.Request"
@@ -164,12 +166,12 @@ func TestPushTenant(t *testing.T) {
 
 // Requests beyond a limit are refused with 503 while others are in progress, and taken afterwards: nothing leaks.
 func TestPushAdmission(t *testing.T) {
-	for name, limit := range map[string]func(*PushOptions){
-		"requests": func(o *PushOptions) { o.MaxInflight = 1 },
-		"bytes":    func(o *PushOptions) { o.MaxInflightBytes = int64(3 * len(bodyV1(t, 1))) },
+	for name, limit := range map[string]guard.Limits{
+		"requests": {MaxRequests: 1},
+		"bytes":    {MaxBytes: int64(3 * len(bodyV1(t, 1)))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHarness(t, func(o *Options) { limit(&o.Push) })
+			h := newHarness(t, func(o *Options) { o.Admission = guard.NewAdmission(limit, prometheus.NewRegistry()) })
 			inside, leave := make(chan struct{}), make(chan struct{})
 			h.during = func(context.Context) {
 				close(inside)
@@ -246,7 +248,7 @@ func TestGateCloseWaitsForPushes(t *testing.T) {
 	if err := h.gate.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if h.gate.Open(); h.gate.enter() == nil {
+	if h.gate.Open(); h.gate.Enter() == nil {
 		t.Error("a closed gate opened again")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	v1 "github.com/prometheus/prometheus/web/api/v1"
 
 	"github.com/rekindledb/rekindle/engine/promstore"
+	"github.com/rekindledb/rekindle/rpc/guard"
 )
 
 // queryPrefixes are where the query API is found: Cortex's two, and Prometheus's own.
@@ -101,7 +102,7 @@ func newQueryAPI(o *Options, src promstore.Source) func() http.Handler {
 // statusOfQueryError makes our own trouble 503 also where Prometheus, which has no such state, says 422 or 500. Generic
 // because the type of Prometheus's error numbers has no exported name.
 func statusOfQueryError[T ~int](_ T, err error) (int, bool) {
-	return http.StatusServiceUnavailable, isUnavailable(err)
+	return http.StatusServiceUnavailable, guard.IsUnavailable(err)
 }
 
 // limitConcurrency lets at most n queries run.
@@ -109,7 +110,7 @@ func limitConcurrency(n int, reg prometheus.Registerer, next http.Handler) http.
 	g := gate.New(prometheus.WrapRegistererWithPrefix("cortex_query_", reg), n)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := g.Start(r.Context()); err != nil {
-			http.Error(w, err.Error(), statusClientClosedRequest)
+			http.Error(w, err.Error(), guard.StatusClientClosedRequest)
 			return
 		}
 		defer g.Done()

@@ -21,6 +21,7 @@ import (
 
 	"github.com/rekindledb/rekindle/engine"
 	"github.com/rekindledb/rekindle/engine/promstore"
+	"github.com/rekindledb/rekindle/rpc/guard"
 )
 
 // The query API answers under each prefix, for the tenant of the request and for no other.
@@ -99,9 +100,9 @@ func (brokenSource) LabelNames(context.Context, int64, int64, int, ...*labels.Ma
 
 // While the gate is shut, pushes and queries are told how long it will take; health and metrics are not asked to wait.
 func TestNotReady(t *testing.T) {
-	h := newHarness(t, nil)
-	h.gate.open = false
-	h.status = Status{Text: "replaying the log, 63 %", Left: 3500e6}
+	h := newHarness(t, func(o *Options) {
+		o.Gate = guard.NewGate(func() guard.Status { return guard.Status{Text: "replaying the log, 63 %", Left: 3500e6} })
+	})
 	for _, path := range []string{"/ready", "/-/ready", "/api/v1/query?query=up", "/prometheus/api/v1/labels"} {
 		resp, text := h.do(t, http.MethodGet, path, nil)
 		if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "4" || text != "not ready: replaying the log, 63 %\n" {

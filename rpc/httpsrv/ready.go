@@ -3,22 +3,15 @@ package httpsrv
 import (
 	"fmt"
 	"net/http"
-	"time"
 )
-
-// Status says why the engine is not ready.
-type Status struct {
-	Text string        // phase, percent, seconds left
-	Left time.Duration // the same for programs; 0 or less if it is not known
-}
 
 // ready answers readiness probes: 200 as long as pushes and queries are taken.
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
-	if no := s.opts.Gate.enter(); no != nil {
-		no.write(w)
+	if no := s.opts.Gate.Enter(); no != nil {
+		write(w, no)
 		return
 	}
-	s.opts.Gate.inside.Done()
+	s.opts.Gate.Leave()
 	fmt.Fprintln(w, "ready")
 }
 

@@ -4,25 +4,15 @@ import (
 	"math"
 	"net/http"
 	"strconv"
-	"time"
+
+	"github.com/rekindledb/rekindle/rpc/guard"
 )
 
-// refusal is an answer other than success.
-type refusal struct {
-	code       int
-	text       string
-	retryAfter time.Duration // with 503: when to come back
-}
-
-func unavailable(text string, retryAfter time.Duration) *refusal {
-	return &refusal{code: http.StatusServiceUnavailable, text: text, retryAfter: retryAfter}
-}
-
-func (no *refusal) write(w http.ResponseWriter) {
-	if no.code == http.StatusServiceUnavailable {
+func write(w http.ResponseWriter, no *guard.Refusal) {
+	if no.Code == http.StatusServiceUnavailable {
 		// Whole seconds, and never 0: senders take that for "at once".
-		s := max(1, int(math.Ceil(no.retryAfter.Seconds())))
+		s := max(1, int(math.Ceil(no.RetryAfter.Seconds())))
 		w.Header().Set("Retry-After", strconv.Itoa(s))
 	}
-	http.Error(w, no.text, no.code)
+	http.Error(w, no.Text, no.Code)
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/rekindledb/rekindle/engine"
 	"github.com/rekindledb/rekindle/engine/promstore"
+	"github.com/rekindledb/rekindle/rpc/guard"
+	"github.com/rekindledb/rekindle/rpc/wire"
 )
 
 // Store is what requests need of the engine.
@@ -30,10 +32,13 @@ type Options struct {
 	// Source returns the series of a tenant, nil if it has none.
 	Source func(tenant string) promstore.Source
 	// Gate is opened and closed by whoever starts and stops the Store.
-	Gate *Gate
+	Gate *guard.Gate
+	// Admission bounds pushes, those that come by other protocols included.
+	Admission *guard.Admission
 
-	Tenancy Tenancy
-	Push    PushOptions
+	Tenancy guard.Tenancy
+	// Decoder holds the limits of one push.
+	Decoder wire.Options
 	Query   QueryOptions
 
 	// Config is shown on /config as YAML, secrets masked by their types; Defaults on /config?mode=defaults.
@@ -80,7 +85,7 @@ func (s *Server) routeQueries(r *mux.Router) {
 	limited := limitConcurrency(s.opts.Query.MaxConcurrent, s.opts.Registerer, lazy)
 	for _, prefix := range queryPrefixes {
 		through := func(h http.Handler) http.Handler {
-			return s.opts.Tenancy.wrap(s.opts.Gate.wrapQuery(http.StripPrefix(prefix, h)))
+			return s.withTenant(s.insideGate(http.StripPrefix(prefix, h)))
 		}
 		for _, q := range queryPaths {
 			var methods []string

@@ -5,40 +5,35 @@ import (
 
 	"github.com/grafana/dskit/user"
 
-	"github.com/rekindledb/rekindle/engine"
+	"github.com/rekindledb/rekindle/rpc/guard"
 )
 
-// Tenancy decides whose a request is.
-type Tenancy struct {
-	// Required refuses requests without a tenant.
-	Required bool
-	// Default is the tenant of requests without one, unless Required.
-	Default string
+// tenantOf returns the tenant of r, or what to refuse it with.
+func tenantOf(t guard.Tenancy, r *http.Request) (string, *guard.Refusal) {
+	return t.Of(r.Header.Get(user.OrgIDHeaderName))
 }
 
-// of returns the tenant of r, or the status and text to refuse it with.
-func (t Tenancy) of(r *http.Request) (string, *refusal) {
-	id := r.Header.Get(user.OrgIDHeaderName)
-	if id == "" {
-		if t.Required {
-			return "", &refusal{code: http.StatusUnauthorized, text: user.ErrNoOrgID.Error()}
-		}
-		return t.Default, nil
-	}
-	if err := engine.ValidTenant(id); err != nil {
-		return "", &refusal{code: http.StatusBadRequest, text: err.Error()}
-	}
-	return id, nil
-}
-
-// wrap hands the tenant down in the context.
-func (t Tenancy) wrap(next http.Handler) http.Handler {
+// withTenant hands the tenant down in the context.
+func (s *Server) withTenant(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id, no := t.of(r)
+		id, no := tenantOf(s.opts.Tenancy, r)
 		if no != nil {
-			no.write(w)
+			write(w, no)
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(user.InjectOrgID(r.Context(), id)))
+	})
+}
+
+// insideGate admits a query, which ends when the gate closes.
+func (s *Server) insideGate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, leave, no := s.opts.Gate.EnterQuery(r.Context())
+		if no != nil {
+			write(w, no)
+			return
+		}
+		defer leave()
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

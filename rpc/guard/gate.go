@@ -1,9 +1,9 @@
-package httpsrv
+package guard
 
 import (
 	"context"
-	"net/http"
 	"sync"
+	"time"
 )
 
 // Gate stands between requests and the engine. It is shut while the engine recovers, open while it runs, and closed for
@@ -17,6 +17,12 @@ type Gate struct {
 
 	closing context.Context // done from Close on
 	cancel  context.CancelFunc
+}
+
+// Status says why the engine is not ready.
+type Status struct {
+	Text string        // phase, percent, seconds left
+	Left time.Duration // the same for programs; 0 or less if it is not known
 }
 
 // NewGate returns a shut gate. Requests that come meanwhile are told what status says.
@@ -54,32 +60,34 @@ func (g *Gate) Close(ctx context.Context) error {
 	}
 }
 
-// enter admits a request, which must call inside.Done in the end, or returns why not.
-func (g *Gate) enter() *refusal {
+// Enter admits a request, which must call Leave in the end, or returns why not.
+func (g *Gate) Enter() *Refusal {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	if g.closing.Err() != nil {
-		return unavailable("not ready: stopping", 0)
+		return Unavailable("not ready: stopping", 0)
 	}
 	if !g.open {
 		s := g.status()
-		return unavailable("not ready: "+s.Text, s.Left)
+		return Unavailable("not ready: "+s.Text, s.Left)
 	}
 	g.inside.Add(1)
 	return nil
 }
 
-// wrapQuery admits a query, which ends when the gate closes.
-func (g *Gate) wrapQuery(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if no := g.enter(); no != nil {
-			no.write(w)
-			return
-		}
-		defer g.inside.Done()
-		ctx, cancel := context.WithCancel(r.Context())
-		defer cancel()
-		defer context.AfterFunc(g.closing, cancel)()
-		next.ServeHTTP(w, r.WithContext(ctx))
-	})
+// Leave ends what Enter began.
+func (g *Gate) Leave() { g.inside.Done() }
+
+// EnterQuery is Enter for a query, whose context ends when the gate closes. leave is called in the end.
+func (g *Gate) EnterQuery(ctx context.Context) (query context.Context, leave func(), no *Refusal) {
+	if no := g.Enter(); no != nil {
+		return nil, nil, no
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(g.closing, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+		g.Leave()
+	}, nil
 }
