@@ -17,8 +17,7 @@ const fastRoom = 8 + 9
 func Append(b []byte, s *State, t int64, v uint64) bool {
 	delta := uint64(t) - uint64(s.T)
 	dod := int64(delta - s.Delta)
-	at := int(s.Bits) >> 3
-	if s.N < 2 || at+fastRoom > len(b) {
+	if s.N < 2 {
 		return appendSlow(b, s, t, v)
 	}
 
@@ -37,10 +36,10 @@ func Append(b []byte, s *State, t int64, v uint64) bool {
 		return appendSlow(b, s, t, v)
 	}
 
-	p := b[at:]
-	shift := uint(s.Bits) & 7
 	lead, trail := s.Lead, s.Trail
 	x := v ^ s.V
+	var sig uint64 // significant bits that do not fit into u
+	var m uint     // how many
 	if x == 0 {
 		u <<= 1
 		n++
@@ -49,35 +48,46 @@ func Append(b []byte, s *State, t int64, v uint64) bool {
 		lead, trail = l, tr
 		u = u<<(prefixLen&15) | prefix
 		n += prefixLen
-		sig, m := x>>(trail&63), uint(64-lead-trail)
+		sig, m = x>>(trail&63), uint(64-lead-trail)
 		if n+m <= 64 {
 			u = u<<(m&63) | sig
 			n += m
-		} else {
-			// At most 24+13 bits: they end inside the first word whatever shift is.
-			if uint(s.Bits)+n+m > maxBits {
-				return false
-			}
-			putWord(p, shift, u, n)
-			end := shift + n
-			p = p[end>>3:]
-			s.Bits += uint16(n)
-			shift, u, n = end&7, sig, m
+			m = 0
 		}
 	}
-	if uint(s.Bits)+n > maxBits {
+
+	at, shift := int(s.Bits)>>3, uint(s.Bits)&7
+	if uint(s.Bits)+n+m > maxBits {
 		return false
 	}
-	putWord(p, shift, u, n)
+	if at+fastRoom <= len(b) {
+		p := b[at:]
+		putWord(p, shift, u, n)
+		if m != 0 {
+			// The prefix is at most 24+13 bits: it ends inside the first word whatever shift is.
+			end := shift + n
+			putWord(p[end>>3:], end&7, sig, m)
+		}
+	} else {
+		// Small blocks are near their end half of the time.
+		if shift+n+m > uint(len(b)-at)*8 {
+			return false
+		}
+		putLast(b, at, shift, u, n)
+		if m != 0 {
+			end := shift + n
+			putLast(b, at+int(end>>3), end&7, sig, m)
+		}
+	}
 	s.T, s.V, s.Delta = t, v, delta
-	s.Bits += uint16(n)
+	s.Bits += uint16(n + m)
 	s.N++
 	s.Lead, s.Trail = lead, trail
 	return true
 }
 
-// appendSlow takes every sample: the first two, large jumps in time, and those near the buffer's end. It
-// encodes into a scratch buffer and copies what was used.
+// appendSlow takes every sample: the first two, and large jumps in time. It encodes into a scratch buffer and
+// copies what was used.
 func appendSlow(b []byte, s *State, t int64, v uint64) bool {
 	var w writer
 	w.pos = uint(s.Bits) & 7
@@ -184,4 +194,21 @@ func putWord(p []byte, shift uint, u uint64, n uint) {
 	keep := uint64(p[0]&^(0xff>>(shift&7))) << 56
 	binary.BigEndian.PutUint64(p, keep|top>>(shift&7))
 	p[8] = byte(top << ((8 - shift) & 15))
+}
+
+// putLast is putWord where b may end right behind the bits: it stores no byte beyond theirs. It rewrites the
+// eight bytes up to there, so there must be eight, as there are behind a chunk's first sample.
+func putLast(b []byte, at int, shift uint, u uint64, n uint) {
+	size := (shift + n + 7) >> 3
+	if size > 8 {
+		putWord(b[at:], shift, u, n)
+		return
+	}
+	end := at + int(size)
+	p := b[end-8 : end]
+	keep := uint64(b[at]&^(0xff>>(shift&7))) << 56
+	word := keep | u<<((64-n)&63)>>(shift&7)
+	spare := (64 - 8*size) & 63
+	old := binary.BigEndian.Uint64(p)
+	binary.BigEndian.PutUint64(p, old&^(^uint64(0)>>spare)|word>>spare)
 }
