@@ -34,11 +34,19 @@ func obey(ctx context.Context, s spec) error {
 	}
 	tell(event{Ready: &readyEvent{processMemory(), cpuTime()}})
 	if s.Load {
-		loaded, err := newLoader(s, w, st).load(ctx)
+		l := newLoader(s, w, st)
+		loaded, err := l.load(ctx)
 		if err != nil {
 			return err
 		}
 		tell(event{Loaded: loaded})
+		if s.Read != nil {
+			figures, err := l.readAll(ctx)
+			if err != nil {
+				return err
+			}
+			tell(event{Read: figures})
+		}
 	}
 	if s.Check {
 		tell(event{Phase: "read back"})

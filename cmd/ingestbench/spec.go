@@ -26,6 +26,8 @@ type spec struct {
 
 	// Load writes all scrapes. Otherwise Check reads them back.
 	Load, Check bool
+	// Read asks questions after loading.
+	Read *readOrders
 
 	// Images is Rekindle's checkpointing, and Snapshot is Prometheus's of its memory at a clean stop. Both are what
 	// makes a restart faster than replaying the log.
@@ -41,6 +43,7 @@ type event struct {
 	Ready  *readyEvent  `json:",omitempty"`
 	Loaded *loadedEvent `json:",omitempty"`
 	Found  *bench.Found `json:",omitempty"`
+	Read   *readFigures `json:",omitempty"`
 	Error  string       `json:",omitempty"`
 }
 

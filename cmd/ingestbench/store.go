@@ -17,7 +17,7 @@ type store interface {
 	pusher(f *bench.Feeder) pusher
 	// logDir is where the log's segments are.
 	logDir() string
-	queryable() storage.Queryable
+	queryable() storage.SampleAndChunkQueryable
 	close() error
 }
 

@@ -34,9 +34,9 @@ func openPrometheus(s spec) (store, error) {
 	return &prometheusStore{db, s.Workload.Churn > 0}, nil
 }
 
-func (p *prometheusStore) logDir() string               { return filepath.Join(p.db.Dir(), "wal") }
-func (p *prometheusStore) queryable() storage.Queryable { return p.db }
-func (p *prometheusStore) close() error                 { return p.db.Close() }
+func (p *prometheusStore) logDir() string                             { return filepath.Join(p.db.Dir(), "wal") }
+func (p *prometheusStore) queryable() storage.SampleAndChunkQueryable { return p.db }
+func (p *prometheusStore) close() error                               { return p.db.Close() }
 
 func (p *prometheusStore) pusher(f *bench.Feeder) pusher { return &prometheusPusher{p.db, f, p.churn} }
 

@@ -43,9 +43,12 @@ func openRekindle(ctx context.Context, s spec) (store, error) {
 	return &rekindleStore{s.Dir, e}, nil
 }
 
-func (r *rekindleStore) logDir() string               { return filepath.Join(r.dir, tenant, "wal") }
-func (r *rekindleStore) queryable() storage.Queryable { return promstore.New(r.e.Tenant(tenant)) }
-func (r *rekindleStore) close() error                 { return r.e.Close() }
+func (r *rekindleStore) logDir() string { return filepath.Join(r.dir, tenant, "wal") }
+func (r *rekindleStore) close() error   { return r.e.Close() }
+
+func (r *rekindleStore) queryable() storage.SampleAndChunkQueryable {
+	return promstore.New(r.e.Tenant(tenant))
+}
 
 func (r *rekindleStore) pusher(f *bench.Feeder) pusher { return &rekindlePusher{e: r.e, f: f} }
 
