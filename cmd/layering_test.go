@@ -25,6 +25,7 @@ var layers = map[string][]string{
 	"rpc/guard":          {"engine"},
 	"rpc/httpsrv":        {"engine", "engine/promstore", "rpc/guard", "rpc/wire"},
 	"rpc/metrics":        {"engine", "arena"},
+	"rpc/ring":           {"arena/disk"},
 	"rpc/wire":           {"engine"},
 	"engine":             {"engine/xor", "walio", "ckpt", "arena", "arena/disk"},
 	"engine/promstore":   {"engine"},

@@ -9,7 +9,8 @@ import (
 // Gate stands between requests and the engine. It is shut while the engine recovers, open while it runs, and closed for
 // good before it goes away: then nobody enters, queries inside are cancelled and pushes inside are waited for.
 type Gate struct {
-	status func() Status
+	status    func() Status
+	accepting func() error // why pushes are refused although the gate is open; nil if they are not
 
 	mu     sync.RWMutex
 	open   bool
@@ -27,10 +28,14 @@ type Status struct {
 
 // NewGate returns a shut gate. Requests that come meanwhile are told what status says.
 func NewGate(status func() Status) *Gate {
-	g := &Gate{status: status}
+	g := &Gate{status: status, accepting: func() error { return nil }}
 	g.closing, g.cancel = context.WithCancel(context.Background())
 	return g
 }
+
+// AcceptIf refuses pushes, and only pushes, while accepting returns an error: an instance that leaves the ring still
+// answers queries. Called before Open.
+func (g *Gate) AcceptIf(accepting func() error) { g.accepting = accepting }
 
 // Open lets requests in.
 func (g *Gate) Open() {
@@ -73,6 +78,14 @@ func (g *Gate) Enter() *Refusal {
 	}
 	g.inside.Add(1)
 	return nil
+}
+
+// EnterPush is Enter for a push.
+func (g *Gate) EnterPush() *Refusal {
+	if err := g.accepting(); err != nil {
+		return Unavailable(err.Error(), 0)
+	}
+	return g.Enter()
 }
 
 // Leave ends what Enter began.

@@ -80,7 +80,7 @@ func (h *pushHandler) push(r *http.Request, version wire.Version) (stored int, n
 	if no != nil {
 		return 0, no
 	}
-	if no := h.gate.Enter(); no != nil {
+	if no := h.gate.EnterPush(); no != nil {
 		return 0, no
 	}
 	defer h.gate.Leave()
