@@ -35,6 +35,7 @@ var layers = map[string][]string{
 	"arena":              {"arena/disk"},
 	"arena/disk":         {},
 	"arena/disk/faultfs": {"arena/disk"},
+	"arena/disk/overlay": {"arena/disk"},
 }
 
 // testOnly are doubles that production code must not contain. Tests may import them from anywhere.
