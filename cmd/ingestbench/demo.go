@@ -5,13 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
-
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/rekindledb/rekindle/bench"
 )
@@ -76,7 +70,7 @@ func (m *measurement) demoRekindle(ctx context.Context) (o outcome, err error) {
 	}
 	defer func() { s.kill() }()
 	begin := time.Now()
-	if err := s.load(ctx, m.w, m.s, 0, m.s.Scrapes, func(done float64) { m.show.set("Rekindle", "remote write 1.0 over HTTP", done) }); err != nil {
+	if err := newStream(m.w, m.s).run(ctx, s, m.s.Scrapes, 0, func(done float64) { m.show.set("Rekindle", "remote write 1.0 over HTTP", done) }); err != nil {
 		return o, err
 	}
 	took := time.Since(begin).Seconds()
@@ -87,51 +81,12 @@ func (m *measurement) demoRekindle(ctx context.Context) (o outcome, err error) {
 		return o, err
 	}
 	m.say("Rekindle    is ready %.2f s after its start", o.ready)
-	o.found, err = m.demoQueries(ctx, s)
-	return o, err
-}
-
-// demoQueries asks for what should be there in PromQL, metric by metric. The values are whole numbers, so
-// that their sum is exact and every single one counts.
-func (m *measurement) demoQueries(ctx context.Context, s *server) (found int, err error) {
-	want := map[string]*float64{}
-	last := m.s.Scrapes - 1
-	_ = m.w.Feeder().Each(last, 0, m.w.Series(), false, func(_ int, l labels.Labels, _ int64, v float64) error {
-		name := l.Get(model.MetricNameLabel) // lives during the call
-		sum := want[name]
-		if sum == nil {
-			sum = new(float64)
-			want[strings.Clone(name)] = sum
-		}
-		*sum += v
-		return nil
-	})
-	interval := m.w.Params().Interval
-	at := m.w.Params().Start + int64(m.s.Scrapes)*interval.Milliseconds()
-	window := fmt.Sprintf("[%dms]", int64(m.s.Scrapes)*interval.Milliseconds()+1)
-	equal := 0
-	names := slices.Sorted(maps.Keys(want))
-	begin := time.Now()
-	for i, name := range names {
-		m.show.set("Rekindle", "query", float64(i)/float64(len(names)))
-		n, err := s.query(ctx, "sum(count_over_time("+name+window+"))", at)
-		if err != nil {
-			return 0, err
-		}
-		found += int(n)
-		total, err := s.query(ctx, "sum("+name+")", at)
-		if err != nil {
-			return 0, err
-		}
-		if total == *want[name] {
-			equal++
-		}
+	begin = time.Now()
+	if o.found, err = m.compare(ctx, s, m.s.Scrapes); err != nil {
+		return o, err
 	}
-	m.say("Rekindle    answers %d PromQL queries over them all in %.1f s", 2*len(names), time.Since(begin).Seconds())
-	if equal != len(names) {
-		return found, fmt.Errorf("only %d of %d metrics add up to what was sent", equal, len(names))
-	}
-	return found, nil
+	m.say("Rekindle    answers %d PromQL queries over them all in %.1f s", 2*len(m.names()), time.Since(begin).Seconds())
+	return o, nil
 }
 
 func (m *measurement) demoPrometheus(ctx context.Context) (o outcome, err error) {

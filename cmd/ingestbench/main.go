@@ -38,6 +38,8 @@ type command struct {
 // commands are listed by -help. Without one of them the table is measured.
 var commands = []command{
 	{"demo", "one minute: a million series, kill -9, restart, query", demo},
+	{"restart", "the ingester is killed and stopped under load: how long until it is ready, and is everything there", restarts},
+	{"read", "what queries take, in peace and while samples come in", read},
 }
 
 func dispatch(ctx context.Context, args []string) error {

@@ -146,17 +146,18 @@ func (m *measurement) overHTTP(ctx context.Context) error {
 		return err
 	}
 	defer s.kill()
+	st := newStream(m.w, m.s)
 	for _, part := range []struct {
 		p         *phase
 		from, end int
 	}{{&m.HTTPCreate, 0, 1}, {&m.HTTPAppend, 1, m.s.Scrapes}} {
 		part.p.Samples = (part.end - part.from) * m.w.Series()
-		begin, cpu := time.Now(), cpuTimeOf(s.cmd.Process.Pid)
-		err := s.load(ctx, m.w, m.s, part.from, part.end, func(done float64) { m.show.set("Rekindle", "remote write over HTTP", done) })
+		begin, cpu := time.Now(), cpuTimeOf(s.pid)
+		err := st.run(ctx, s, part.end, 0, func(done float64) { m.show.set("Rekindle", "remote write over HTTP", done) })
 		if err != nil {
 			return err
 		}
-		part.p.Wall, part.p.CPU = time.Since(begin).Seconds(), cpuTimeOf(s.cmd.Process.Pid)-cpu
+		part.p.Wall, part.p.CPU = time.Since(begin).Seconds(), cpuTimeOf(s.pid)-cpu
 	}
 	return m.discard(dir)
 }

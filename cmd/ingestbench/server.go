@@ -13,71 +13,103 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 	"time"
-
-	"github.com/klauspost/compress/s2"
-	"golang.org/x/sync/errgroup"
-
-	"github.com/rekindledb/rekindle/bench"
 )
 
-// server is the ingester's binary, seen as the cluster sees it: over HTTP.
+// server is a database in a process of its own, seen as a cluster sees it: over HTTP. It is started, killed and
+// started again on the same directory.
 type server struct {
-	binary, dir string
-	port        int
-	cmd         *exec.Cmd
-	exited      chan error // gets what Wait returned, and is closed
+	name string
+	args []string // the command, its path first
+	dir  string   // its working directory; its output is in it
+
+	base                           string // http://host:port
+	pushPath, readyPath, queryPath string
+
+	cmd    *exec.Cmd
+	pid    int
+	exited chan error // gets what Wait returned, and is closed
 }
 
-func newServer(binary, dir string) (*server, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// newServer is the ingester's binary with its defaults and some flags.
+func newServer(binary, dir string, flags ...string) (*server, error) {
+	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	defer l.Close()
-	return &server{binary: binary, dir: dir, port: l.Addr().(*net.TCPAddr).Port}, nil
+	return &server{
+		name: "ingester", dir: dir, base: fmt.Sprintf("http://127.0.0.1:%d", port),
+		args: append([]string{
+			binary, "-server.http-listen-address=127.0.0.1", "-server.http-listen-port=" + strconv.Itoa(port),
+			"-server.grpc-listen-address=127.0.0.1", "-server.grpc-listen-port=0",
+		}, flags...),
+		pushPath: "/api/v1/push", readyPath: "/ready", queryPath: "/prometheus/api/v1/query",
+	}, nil
 }
 
-// start runs the binary in its directory and returns how long it took until /ready said 200.
-func (s *server) start(ctx context.Context) (float64, error) {
-	logName := filepath.Join(s.dir, "ingester.log")
-	log, err := os.OpenFile(logName, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+// freePort is one that nobody listens on.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
-	defer log.Close()
-	s.cmd = exec.CommandContext(ctx, s.binary, "-server.http-listen-address=127.0.0.1", "-server.http-listen-port="+strconv.Itoa(s.port),
-		"-server.grpc-listen-address=127.0.0.1", "-server.grpc-listen-port=0")
-	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.dir, log, log
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// start runs the command and returns how many seconds it took until the server said that it is ready.
+func (s *server) start(ctx context.Context) (float64, error) {
 	begin := time.Now()
-	if err := s.cmd.Start(); err != nil {
-		return 0, fmt.Errorf("start the ingester: %w", err)
+	if err := s.launch(ctx); err != nil {
+		return 0, err
 	}
+	if err := s.ready(ctx); err != nil {
+		return 0, err
+	}
+	return time.Since(begin).Seconds(), nil
+}
+
+func (s *server) logName() string { return filepath.Join(s.dir, s.name+".log") }
+
+// launch starts the process.
+func (s *server) launch(ctx context.Context) error {
+	log, err := os.OpenFile(s.logName(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.cmd = exec.CommandContext(ctx, s.args[0], s.args[1:]...)
+	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.dir, log, log
+	if err := s.cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", s.name, err)
+	}
+	s.pid = s.cmd.Process.Pid
 	s.exited = make(chan error, 1)
 	go func(cmd *exec.Cmd, exited chan<- error) {
 		exited <- cmd.Wait()
 		close(exited)
 	}(s.cmd, s.exited)
+	return nil
+}
+
+// ready waits until the server says so.
+func (s *server) ready(ctx context.Context) error {
 	for {
-		resp, err := http.Get(s.url("/ready"))
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return time.Since(begin).Seconds(), nil
-			}
+		if status, _, err := s.get(ctx, s.readyPath); err == nil && status == http.StatusOK {
+			return nil
 		}
 		select {
 		case err := <-s.exited:
-			text, _ := os.ReadFile(logName)
-			return 0, fmt.Errorf("the ingester ended (%v) before it was ready; it says:\n%s", err, text)
+			text, _ := os.ReadFile(s.logName())
+			return fmt.Errorf("%s ended (%v) before it was ready; it says:\n%s", s.name, err, text[max(len(text)-4000, 0):])
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return ctx.Err()
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
 }
-
-func (s *server) url(path string) string { return fmt.Sprintf("http://127.0.0.1:%d%s", s.port, path) }
 
 // kill is SIGKILL, and returns when the process is gone.
 func (s *server) kill() {
@@ -86,36 +118,53 @@ func (s *server) kill() {
 	<-s.exited
 }
 
-// load remote-writes scrapes from to end (exclusive), each request acknowledged before its writer sends the
-// next.
-func (s *server) load(ctx context.Context, w *bench.Workload, sp spec, from, end int, progress func(done float64)) error {
-	g, ctx := errgroup.WithContext(ctx)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: sp.Writers}}
-	defer client.CloseIdleConnections()
-	for writer := range sp.Writers {
-		g.Go(func() error {
-			f := w.Feeder()
-			var message, body []byte
-			for scrape := from; scrape < end; scrape++ {
-				for lo := writer * sp.Request; lo < w.Series(); lo += sp.Writers * sp.Request {
-					message = f.AppendV1(message[:0], scrape, lo, min(lo+sp.Request, w.Series()))
-					body = s2.EncodeSnappy(body[:cap(body)], message)
-					if err := s.push(ctx, client, body); err != nil {
-						return err
-					}
-					if writer == 0 {
-						progress((float64(scrape-from) + float64(lo)/float64(w.Series())) / float64(end-from))
-					}
-				}
-			}
-			return nil
-		})
+// stop is SIGTERM. It returns how many seconds the process took to end.
+func (s *server) stop() (float64, error) {
+	begin := time.Now()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return 0, fmt.Errorf("stop %s: %w", s.name, err)
 	}
-	return g.Wait()
+	if err := <-s.exited; err != nil {
+		return 0, fmt.Errorf("stop %s: %w; its log is %s", s.name, err, s.logName())
+	}
+	return time.Since(begin).Seconds(), nil
 }
 
+// get asks for a path.
+func (s *server) get(ctx context.Context, path string) (status int, body []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+path, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, body, err
+}
+
+// metrics are what the server says of itself: the value of each line of /metrics, by name and labels.
+func (s *server) metrics(ctx context.Context) (map[string]float64, error) {
+	_, body, err := s.get(ctx, "/metrics")
+	if err != nil {
+		return nil, fmt.Errorf("read the metrics of %s: %w", s.name, err)
+	}
+	values := map[string]float64{}
+	for line := range strings.Lines(string(body)) {
+		if i := strings.LastIndexByte(line, ' '); i > 0 && line[0] != '#' {
+			if v, err := strconv.ParseFloat(strings.TrimSpace(line[i:]), 64); err == nil {
+				values[line[:i]] = v
+			}
+		}
+	}
+	return values, nil
+}
+
+// push sends one body of remote write 1.0.
 func (s *server) push(ctx context.Context, client *http.Client, body []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url("/api/v1/push"), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.base+s.pushPath, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -129,35 +178,29 @@ func (s *server) push(ctx context.Context, client *http.Client, body []byte) err
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode/100 != 2 {
-		err = fmt.Errorf("the ingester answers a push with %s: %.200s", resp.Status, answer)
+		err = fmt.Errorf("%s answers a push with %s: %.200s", s.name, resp.Status, answer)
 	}
 	return err
 }
 
 // query asks for a number: an expression whose answer is one series, or none, which counts as 0.
 func (s *server) query(ctx context.Context, expr string, at int64) (float64, error) {
-	u := s.url("/prometheus/api/v1/query") + "?" + url.Values{"query": {expr}, "time": {strconv.FormatFloat(float64(at)/1000, 'f', 3, 64)}}.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	_, body, err := s.get(ctx, s.queryPath+"?"+url.Values{"query": {expr}, "time": {strconv.FormatFloat(float64(at)/1000, 'f', 3, 64)}}.Encode())
 	if err != nil {
 		return 0, err
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
 	var answer struct {
 		Error string
 		Data  struct {
 			Result []struct{ Value [2]any }
 		}
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+	if err := json.Unmarshal(body, &answer); err != nil {
 		return 0, fmt.Errorf("read the answer to %s: %w", expr, err)
 	}
 	switch {
 	case answer.Error != "":
-		return 0, fmt.Errorf("the ingester answers %s: %s", expr, answer.Error)
+		return 0, fmt.Errorf("%s answers %s: %s", s.name, expr, answer.Error)
 	case len(answer.Data.Result) == 0:
 		return 0, nil
 	}

@@ -1,0 +1,321 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// restarts measures what a restart of the ingester costs: killed in the middle of pushes at full speed and at the
+// pace of scrapes, stopped in good order under load, and with a cold page cache. After each one everything that
+// was acknowledged is counted, what was not is sent again, and then every sample must be there once.
+func restarts(ctx context.Context, args []string) error {
+	m, fs := newMeasurement("restart", 1_000_000, 60)
+	paced := fs.Int("paced", 4, "scrapes at the pace of -interval, after those at full speed")
+	out := fs.String("out", "", "path without extension for the report as text, JSON and page")
+	return m.parse(fs, args, func() error {
+		m.s.Scrapes += 2 * *paced
+		if err := m.prepare(); err != nil {
+			return err
+		}
+		r := &restartRun{measurement: m, fast: m.s.Scrapes - 2**paced, paced: *paced}
+		if err := r.run(ctx); err != nil {
+			return err
+		}
+		return r.report().publish(*out)
+	})
+}
+
+// newMeasurement makes one with the flags that commands over HTTP share.
+func newMeasurement(command string, series, scrapes int) (*measurement, *flag.FlagSet) {
+	m := &measurement{show: newProgress()}
+	fs := flag.NewFlagSet("ingestbench "+command, flag.ContinueOnError)
+	p := &m.s.Workload
+	p.Seed = 1
+	fs.IntVar(&p.Series, "series", series, "series")
+	fs.IntVar(&m.s.Scrapes, "scrapes", scrapes, "scrapes to send at full speed")
+	fs.DurationVar(&p.Interval, "interval", 15*time.Second, "time between two scrapes")
+	fs.IntVar(&m.s.Writers, "writers", 8, "requests in flight")
+	fs.IntVar(&m.s.Request, "request", 500, "samples in a request")
+	fs.StringVar(&m.binary, "ingester", beside("ingester"), "the ingester's binary")
+	fs.StringVar(&m.dir, "dir", "", "where to put data, on the disk to be measured (default: a temporary directory)")
+	return m, fs
+}
+
+// parse reads the flags, and calls do with a directory of the run's own.
+func (m *measurement) parse(fs *flag.FlagSet, args []string, do func() error) error {
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if m.s.Scrapes < 1 || m.s.Writers < 1 || m.s.Request < 1 {
+		return errors.New("-scrapes, -writers and -request must be at least 1")
+	}
+	return inDirectory(m.dir, func(dir string) error {
+		m.dir = dir
+		return do()
+	})
+}
+
+type restartRun struct {
+	*measurement
+	fast, paced int // scrapes
+
+	server *server
+	stream *stream
+	events []restartEvent
+	// Pushes at the pace of scrapes, before and after the kill.
+	before, after []push
+}
+
+// restartEvent is one stop and the start after it.
+type restartEvent struct {
+	Name     string
+	Stop     float64 // seconds that a clean stop took; 0: it was killed
+	Ready    float64 // seconds from the start of the process to ready
+	Forecast float64 // what the process said just before
+	CPU      float64 // seconds, until ready
+	Metrics  map[string]float64
+	Acked    int // samples, before
+	Found    int // of them, and of those sent without an answer
+	Sent     int
+}
+
+func (r *restartRun) run(ctx context.Context) (err error) {
+	if r.server, err = newServer(r.binary, r.dir); err != nil {
+		return err
+	}
+	if _, err = r.server.start(ctx); err != nil {
+		return err
+	}
+	defer func() { r.server.kill() }()
+	r.stream = newStream(r.w, r.s)
+	for _, step := range []func(context.Context) error{r.atFullSpeed, r.atPace, r.cold, r.cleanly} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	r.show.clear()
+	return nil
+}
+
+func (r *restartRun) atFullSpeed(ctx context.Context) error {
+	// In the middle of the last scrape.
+	err := r.pushUntil(ctx, r.fast, 0, int64(r.fast)*int64(r.w.Series())-int64(r.w.Series())/2, func() error { r.server.kill(); return nil })
+	if err != nil {
+		return err
+	}
+	return r.restart(ctx, restartEvent{Name: "killed at full speed"}, r.fast)
+}
+
+func (r *restartRun) atPace(ctx context.Context) error {
+	r.stream.keep = true
+	end := r.fast + r.paced
+	err := r.pushUntil(ctx, end, r.w.Params().Interval, int64(end)*int64(r.w.Series())-int64(r.w.Series())/2, func() error { r.server.kill(); return nil })
+	if err != nil {
+		return err
+	}
+	r.before = r.stream.take()
+	if err := r.restart(ctx, restartEvent{Name: "killed at the pace of scrapes"}, end); err != nil {
+		return err
+	}
+	r.stream.take() // what waited for the restart
+	if err := r.stream.run(ctx, r.server, r.s.Scrapes-1, r.w.Params().Interval, r.progress("pushes at the pace of scrapes")); err != nil {
+		return err
+	}
+	r.after = r.stream.take()
+	r.stream.keep = false
+	return nil
+}
+
+// cold restarts with nothing of the data in the page cache.
+func (r *restartRun) cold(ctx context.Context) error {
+	forecast := r.forecast(ctx)
+	r.server.kill()
+	if err := dropCaches(); err != nil {
+		r.say("no start with a cold page cache: %v", err)
+		_, err := r.server.start(ctx)
+		return err
+	}
+	return r.restart(ctx, restartEvent{Name: "killed, page cache cold", Forecast: forecast}, r.s.Scrapes-1)
+}
+
+// cleanly stops the server while pushes go on.
+func (r *restartRun) cleanly(ctx context.Context) error {
+	e := restartEvent{Name: "stopped cleanly under load"}
+	end := r.s.Scrapes
+	err := r.pushUntil(ctx, end, 0, int64(end)*int64(r.w.Series())-int64(r.w.Series())/2, func() (err error) {
+		e.Stop, err = r.server.stop()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.restart(ctx, e, end)
+}
+
+// pushUntil pushes what is before scrape end, and calls cut in the middle of it, when so many samples are acknowledged.
+func (r *restartRun) pushUntil(ctx context.Context, end int, pace time.Duration, acked int64, cut func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- r.stream.run(ctx, r.server, end, pace, r.progress("remote write over HTTP")) }()
+	for r.stream.acked.Load() < acked {
+		select {
+		case err := <-done:
+			return fmt.Errorf("pushes ended before the server was to be stopped: %w", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	err := cut()
+	<-done // it fails, or has just sent the last one
+	return err
+}
+
+func (r *restartRun) progress(phase string) func(float64) {
+	return func(done float64) { r.show.set("Rekindle", phase, done) }
+}
+
+func (r *restartRun) forecast(ctx context.Context) float64 {
+	values, err := r.server.metrics(ctx)
+	if err != nil {
+		return 0
+	}
+	return values["rekindle_restart_forecast_seconds"]
+}
+
+// restart starts the server, counts, sends the rest of the scrapes before end and compares everything.
+func (r *restartRun) restart(ctx context.Context, e restartEvent, end int) (err error) {
+	if e.Ready, err = r.server.start(ctx); err != nil {
+		return err
+	}
+	e.CPU = cpuTimeOf(r.server.pid)
+	if e.Metrics, err = r.server.metrics(ctx); err != nil {
+		return err
+	}
+	maps.DeleteFunc(e.Metrics, func(name string, _ float64) bool { return !strings.HasPrefix(name, "rekindle_re") }) // restart, ready, recovery
+	e.Acked, e.Sent = int(r.stream.acked.Load()), r.stream.sent()
+	if e.Found, err = r.count(ctx, r.server, end); err != nil {
+		return err
+	}
+	r.say("%-32s ready after %.3f s; %d samples acknowledged, %d sent, %d found", e.Name, e.Ready, e.Acked, e.Sent, e.Found)
+	if e.Found < e.Acked || e.Found > e.Sent {
+		return fmt.Errorf("%s: %d samples were acknowledged and %d sent, %d are there", e.Name, e.Acked, e.Sent, e.Found)
+	}
+	r.events = append(r.events, e)
+	if err := r.stream.run(ctx, r.server, end, 0, r.progress("the rest of the scrape")); err != nil {
+		return err
+	}
+	if found, err := r.compare(ctx, r.server, end); err != nil || found != end*r.w.Series() {
+		return fmt.Errorf("%s: when everything had been sent again, %d of %d samples are there: %w", e.Name, found, end*r.w.Series(), err)
+	}
+	return nil
+}
+
+// count asks for the number of samples of the first scrapes, metric by metric.
+func (m *measurement) count(ctx context.Context, s *server, scrapes int) (found int, err error) {
+	at, window := m.span(scrapes)
+	for _, name := range m.names() {
+		n, err := s.query(ctx, "sum(count_over_time("+name+window+"))", at)
+		if err != nil {
+			return 0, err
+		}
+		found += int(n)
+	}
+	return found, nil
+}
+
+// compare counts, and holds the sum of each metric in the last scrape against what was sent. The values are whole
+// numbers, so that their sum is exact and every single one counts.
+func (m *measurement) compare(ctx context.Context, s *server, scrapes int) (found int, err error) {
+	want := map[string]*float64{}
+	_ = m.w.Feeder().Each(scrapes-1, 0, m.w.Series(), false, func(_ int, l labels.Labels, _ int64, v float64) error {
+		name := l.Get(model.MetricNameLabel) // lives during the call
+		sum := want[name]
+		if sum == nil {
+			sum = new(float64)
+			want[strings.Clone(name)] = sum
+		}
+		*sum += v
+		return nil
+	})
+	at, _ := m.span(scrapes)
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		got, err := s.query(ctx, "sum("+name+")", at)
+		if err != nil {
+			return 0, err
+		}
+		if got != *want[name] {
+			return 0, fmt.Errorf("sum(%s) is %v, sent was %v", name, got, *want[name])
+		}
+	}
+	return m.count(ctx, s, scrapes)
+}
+
+// span is a moment behind the first scrapes, and the range before it that holds them all.
+func (m *measurement) span(scrapes int) (at int64, window string) {
+	length := int64(scrapes) * m.w.Params().Interval.Milliseconds()
+	return m.w.Params().Start + length, fmt.Sprintf("[%dms]", length+1)
+}
+
+// names are the workload's metrics.
+func (m *measurement) names() []string {
+	all := map[string]bool{}
+	_ = m.w.Feeder().Each(0, 0, m.w.Params().SeriesPerTarget, true, func(_ int, l labels.Labels, _ int64, _ float64) error {
+		all[l.Get(model.MetricNameLabel)] = true
+		return nil
+	})
+	return slices.Sorted(maps.Keys(all))
+}
+
+func (r *restartRun) report() *report {
+	rep := newReport(fmt.Sprintf("Restarts at %d series", r.w.Series()))
+	rep.Data = r.events
+	rep.note("%d scrapes at full speed, then %d at a pace of %v, %d writers, %d samples a request, default flags. Each stop comes in the middle of a scrape while pushes go on. "+
+		"After each start all samples are counted; what had no answer is sent again; then every sample of the scrapes is there, once, and every metric adds up to what was sent.",
+		r.fast, 2*r.paced, r.w.Params().Interval, r.s.Writers, r.s.Request)
+	g := grid{Title: "From the start of the process to ready, in seconds", Columns: []string{"", "stop", "ready", "forecast", "CPU", "images", "log", "image MB", "samples replayed", "acknowledged", "found", "sent"}}
+	for _, e := range r.events {
+		v := func(name string) float64 { return e.Metrics[name] }
+		g.add(e.Name, figure(e.Stop), figure(e.Ready), figure(e.Forecast), figure(e.CPU),
+			figure(v("rekindle_recovery_images_seconds")), figure(v("rekindle_recovery_log_seconds")), figure(v("rekindle_recovery_image_bytes")/1e6),
+			strconv.Itoa(int(v("rekindle_recovery_samples"))), strconv.Itoa(e.Acked), strconv.Itoa(e.Found), strconv.Itoa(e.Sent))
+	}
+	l := grid{Title: "Pushes at the pace of scrapes, in ms from when they were due", Columns: latencyColumns}
+	l.add(latencies("before the kill", r.before)...)
+	l.add(latencies("after the restart", r.after)...)
+	rep.Tables = append(rep.Tables, g, l)
+	return rep
+}
+
+var latencyColumns = []string{"", "pushes", "p50", "p99", "p99.9", "max"}
+
+func latencies(name string, pushes []push) []string {
+	took := make([]float64, len(pushes))
+	for i, p := range pushes {
+		took[i] = p.took * 1e3
+	}
+	slices.Sort(took)
+	return []string{name, strconv.Itoa(len(took)), figure(quantile(took, .5)), figure(quantile(took, .99)), figure(quantile(took, .999)), figure(quantile(took, 1))}
+}
+
+// quantile of sorted values; 0 if there are none.
+func quantile(sorted []float64, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+}
+
+// dropCaches empties the page cache, which only root may ask for.
+func dropCaches() error {
+	return errors.Join(syncAll(), os.WriteFile(filepath.FromSlash("/proc/sys/vm/drop_caches"), []byte("1"), 0))
+}
