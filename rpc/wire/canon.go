@@ -47,9 +47,9 @@ func (d *Decoder) addUnsorted(b *engine.Batch, c *contents) (ok bool, f fault) {
 func (d *Decoder) check(size int) (reason string, cause label) {
 	named := slices.IndexFunc(d.labels, func(l label) bool { return string(l.name(d.text)) == metricName })
 	switch {
-	case named < 0:
+	case named < 0 && (!d.limits.Nameless || len(d.labels) == 0):
 		return ReasonMissingMetricName, cause
-	case !utf8.Valid(d.labels[named].value(d.text)):
+	case named >= 0 && !utf8.Valid(d.labels[named].value(d.text)):
 		return ReasonMetricNameInvalid, d.labels[named]
 	case len(d.labels) > d.limits.MaxLabelNames:
 		return ReasonTooManyLabels, cause

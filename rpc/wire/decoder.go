@@ -39,6 +39,14 @@ type Options struct {
 	// MaxMetadataLength is the most bytes of a family's name, help and unit each. Flag
 	// -validation.max-metadata-length.
 	MaxMetadataLength int
+
+	// The two below are for what comes from a distributor, which has decided about names and has sorted labels.
+
+	// Nameless takes 1.0 series without a label __name__.
+	Nameless bool
+	// SortedOnly fails a 1.0 request that has labels out of order with an *OrderError, in place of sorting them:
+	// nobody sends that but a distributor whose memory was overwritten.
+	SortedOnly bool
 }
 
 const (
@@ -50,7 +58,7 @@ const (
 )
 
 // DefaultOptions are Cortex's limits for what senders push directly. Behind a distributor, which has its own
-// limits per tenant and has applied them, use the zero value: a second opinion would lose data.
+// limits per tenant and has applied them, use DistributorOptions.
 func DefaultOptions() Options {
 	return Options{
 		MaxMessageSize:    100 << 20,
@@ -60,6 +68,10 @@ func DefaultOptions() Options {
 		MaxMetadataLength: 1024,
 	}
 }
+
+// DistributorOptions are for requests that come from a distributor: it has applied the limits of the tenant, and a second
+// opinion would lose data.
+func DistributorOptions() Options { return Options{Nameless: true, SortedOnly: true} }
 
 // Decoder turns request bodies into batches. It keeps buffers, so keep it; one goroutine uses it at a time.
 type Decoder struct {
@@ -72,7 +84,12 @@ type Decoder struct {
 	labels  []label  // of one series that is not in canonical form
 	symbols []symbol // of a 2.0 request
 	refs    []uint32 // of one series of a 2.0 request
+
+	rule bool // Source of the request is RULE
 }
+
+// Rule reports whether the request that was decoded last says that it comes from a ruler. Only Cortex's do.
+func (d *Decoder) Rule() bool { return d.rule }
 
 // NewDecoder returns a decoder with the limits of o.
 func NewDecoder(o Options) *Decoder {
@@ -129,7 +146,7 @@ func (d *Decoder) DecodeMessage(v Version, body []byte, b *engine.Batch) error {
 	if len(body) > d.limits.MaxMessageSize {
 		return &SizeError{Size: len(body), Max: d.limits.MaxMessageSize}
 	}
-	d.text, d.expanded = body, 0
+	d.text, d.expanded, d.rule = body, 0, false
 	var at int
 	var f fault
 	switch v {
@@ -146,6 +163,9 @@ func (d *Decoder) DecodeMessage(v Version, body []byte, b *engine.Batch) error {
 	case faultBatchSize:
 		b.Reset()
 		return &SizeError{Size: len(body), Max: d.limits.MaxBatchSize, Expanded: true}
+	case faultOrder:
+		b.Reset()
+		return &OrderError{Series: d.series()}
 	default:
 		b.Reset()
 		return &Error{Version: v, Offset: at, Reason: faultTexts[f]}
@@ -175,6 +195,13 @@ func (e *SizeError) Error() string {
 		return fmt.Sprintf("received message of %d bytes describes series or samples that take more than %d bytes", e.Size, e.Max)
 	}
 	return fmt.Sprintf("received message larger than max (%d vs %d)", e.Size, e.Max)
+}
+
+// OrderError says that a series' labels are not sorted by name, in Cortex's words. See Options.SortedOnly.
+type OrderError struct{ Series string }
+
+func (e *OrderError) Error() string {
+	return "out-of-order label set found when push: " + e.Series
 }
 
 // reserve returns s with room for n more entries, or false if that would take more than size bytes.

@@ -162,3 +162,27 @@ func TestVersionsAgree(t *testing.T) {
 		require.Equal(t, b1.Samples, b2.Samples)
 	}
 }
+
+// What a distributor sends is taken as it is: a series needs no name, and the request says if a ruler made it. Labels out
+// of order fail the whole request, in the words that Cortex has for it.
+func TestDistributorRequests(t *testing.T) {
+	sample := bytesOf("\x12\x09", "\x09", "12345678")
+	series := func(labels ...any) []byte { return field(1, bytesOf(append(labels, sample)...)) }
+	label := func(name, value string) []byte { return field(1, bytesOf(field(1, name), field(2, value))) }
+	d, b := NewDecoder(DistributorOptions()), &engine.Batch{}
+
+	body := bytesOf(series(label("job", "a")), series(label("a", "b"), label("a", "c")), "\x10\x01", "\xca\x3e\x00", "\xd0\x3e\x01")
+	require.NoError(t, d.DecodeMessage(V1, body, b))
+	require.Len(t, b.Series, 1)
+	require.Equal(t, label("job", "a"), b.Series[0].Key)
+	require.Equal(t, ReasonDuplicateNames, b.InvalidReason)
+	require.True(t, d.Rule())
+
+	require.NoError(t, d.DecodeMessage(V1, series(label("", "")), b))
+	require.Equal(t, ReasonMissingMetricName, b.InvalidReason)
+	require.False(t, d.Rule())
+
+	body = bytesOf(series(label("job", "a")), series(label("__name__", "up"), label("b", "1"), label("a", "2")))
+	require.EqualError(t, d.DecodeMessage(V1, body, b), `out-of-order label set found when push: up{b="1", a="2"}`)
+	require.Empty(t, b.Series)
+}

@@ -20,13 +20,15 @@
 // The bytes that Prometheus's own receiver accepts, no others, and with the same meaning; the tests compare
 // the two on any input. One difference: of native histograms and exemplars, which are counted and not stored,
 // only the outermost fields are looked at. A body that is no such message is an *Error and stores nothing.
-// Fields that other dialects put into the same message (Cortex: Source 2, skip_label_name_validation 1000,
-// Ref 1001, discard_out_of_order 1002; Mimir: 1001 as a bool) are passed over by their wire type.
+// Of the fields that other dialects put into the same message, Cortex's Source 2 is read if it is a varint; the others
+// (skip_label_name_validation 1000, Ref 1001, discard_out_of_order 1002; Mimir: 1001 as a bool) are passed over by their
+// wire type.
 //
 // A series whose labels are bad is left out and counted in Batch.Discards, and the rest of the request is
 // stored. Reasons and texts are Cortex's. In this order:
 //
-//	missing_metric_name         no label __name__, as for Cortex's and Prometheus's receivers
+//	missing_metric_name         no label __name__, as for Cortex's and Prometheus's receivers; with
+//	                            Options.Nameless only if there is no label at all
 //	metric_name_invalid         its value is not UTF-8
 //	max_label_names_per_series  more labels than Options.MaxLabelNames
 //	label_invalid               an empty name, or one that is not UTF-8; any UTF-8 is a name

@@ -73,6 +73,9 @@ func (d *Decoder) canonicalKey(body []byte, p, e int) (end int, ok bool) {
 	if run.next > e || run.count > d.limits.MaxLabelNames || len(key) > d.limits.MaxKeySize {
 		return 0, false
 	}
+	if d.limits.Nameless {
+		return run.next, run.count > 0 && (ascii(key) || validKey(key))
+	}
 	return run.next, (ascii(key) || validKey(key)) && hasMetricName(key)
 }
 

@@ -31,6 +31,12 @@ func bytesOf(parts ...any) []byte {
 	return b
 }
 
+// field is a field of bytes whose number is below 16.
+func field(num int, parts ...any) []byte {
+	content := bytesOf(parts...)
+	return bytesOf(num<<3|wireBytes, len(content), content)
+}
+
 // Bodies that are no messages are refused with the reason and the place, and leave nothing in the batch that
 // was decoded before the fault was met.
 func TestNoMessage(t *testing.T) {
@@ -108,8 +114,6 @@ func TestDeclaredSize(t *testing.T) {
 func TestBatchSize(t *testing.T) {
 	const most = 1 << 16
 	o := Options{MaxBatchSize: most}
-	plain := odd{rng: rand.New(rand.NewPCG(1, 1))}
-	field := func(num int, content []byte) []byte { return plain.bytes(nil, num, content) }
 	repeat := func(b []byte, n int) []byte { return []byte(strings.Repeat(string(b), n)) }
 	name := field(1, bytesOf(field(1, []byte(metricName)), field(2, []byte("x"))))
 	sample := field(2, nil)

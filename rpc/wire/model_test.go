@@ -166,6 +166,14 @@ func (r modelRequest) batch(o Options) modelBatch {
 	return b
 }
 
+// unsorted reports whether a series has labels out of order. Empty ones are no labels.
+func (r modelRequest) unsorted() bool {
+	return slices.ContainsFunc(r.series, func(s modelSeries) bool {
+		labels := slices.DeleteFunc(slices.Clone(s.labels), func(l modelLabel) bool { return l.value == "" })
+		return !slices.IsSortedFunc(labels, func(x, y modelLabel) int { return strings.Compare(x.name, y.name) })
+	})
+}
+
 // key returns the canonical key and the metric's name, or why there is none.
 func (s modelSeries) key(o Options) (key, metric, reason string) {
 	if s.badRef {
@@ -181,7 +189,7 @@ func (s modelSeries) key(o Options) (key, metric, reason string) {
 		}
 	}
 	switch {
-	case metric == "":
+	case metric == "" && (!o.Nameless || len(labels) == 0):
 		return "", "", ReasonMissingMetricName
 	case !utf8.ValidString(metric):
 		return "", "", ReasonMetricNameInvalid
@@ -270,6 +278,11 @@ func requireLikePrometheus(t testing.TB, d *Decoder, o Options, v Version, body 
 			unread += c.Samples + c.Exemplars
 		}
 		require.NotZero(t, unread, "accepted what Prometheus does not: %v: %x", modelErr, body)
+		return
+	}
+	if o.SortedOnly && req.unsorted() {
+		require.ErrorAs(t, err, new(*OrderError))
+		require.Equal(t, 0, len(reused.Series)+len(reused.Samples)+len(reused.Metadata), "a failed body left something behind")
 		return
 	}
 	require.NoError(t, err)

@@ -19,6 +19,7 @@ const (
 	faultWireType
 	faultKnownField
 	faultBatchSize // not about bytes: the batch would grow beyond Options.MaxBatchSize
+	faultOrder     // not about bytes: labels are not sorted, see Options.SortedOnly
 )
 
 var faultTexts = [...]string{

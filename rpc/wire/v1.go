@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -35,6 +37,10 @@ func (d *Decoder) walkV1(body []byte, b *engine.Batch) (at int, f fault) {
 			}
 			p = hi
 		default:
+			if num == fieldSource && typ == wireVarint {
+				source, _, _ := uvarint(body, q) // skip finds what is wrong with it
+				d.rule = source == sourceRule
+			}
 			if p, f = skip(body, q, typ); f != faultNone {
 				return at, f
 			}
@@ -42,6 +48,12 @@ func (d *Decoder) walkV1(body []byte, b *engine.Batch) (at int, f fault) {
 	}
 	return 0, faultNone
 }
+
+// Cortex's addition to the request: who made it.
+const (
+	fieldSource = 2
+	sourceRule  = 1
+)
 
 // seriesV1 decodes the TimeSeries body[p:e]. One whose labels come first and in canonical form keeps them
 // where they are. All others, and all that have something wrong with them, are read once more, with the
@@ -63,8 +75,16 @@ func (d *Decoder) seriesV1(body []byte, p, e int, b *engine.Batch) fault {
 	if f := d.fieldsV1(m, p, b, &c, true); f != faultNone {
 		return f
 	}
+	if d.limits.SortedOnly && !d.sorted() {
+		return faultOrder
+	}
 	_, f := d.addUnsorted(b, &c)
 	return f
+}
+
+// sorted reports whether no label of d.labels has a lesser name than the one before it.
+func (d *Decoder) sorted() bool {
+	return slices.IsSortedFunc(d.labels, func(x, y label) int { return bytes.Compare(x.name(d.text), y.name(d.text)) })
 }
 
 // contents is what a series has besides its labels. Its samples are those of the batch from firstSample on.

@@ -19,8 +19,13 @@ func FuzzV2(f *testing.F) { fuzzVersion(f, V2) }
 func fuzzVersion(f *testing.F, v Version) {
 	o := Options{MaxLabelNames: 12, MaxNameLength: 20, MaxValueLength: 150, MaxMetadataLength: 40}
 	d, b := NewDecoder(o), &engine.Batch{}
+	behind := DistributorOptions()
+	ofDistributor := NewDecoder(behind)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		requireLikePrometheus(t, d, o, v, body, b)
+		if v == V1 {
+			requireLikePrometheus(t, ofDistributor, behind, v, body, b)
+		}
 	})
 }
 
@@ -52,13 +57,14 @@ func snappyPrefix(compressed []byte) int {
 
 // Any request, encoded with any oddities, in both versions.
 func FuzzRequest(f *testing.F) {
-	o := DefaultOptions()
-	d, b := NewDecoder(o), &engine.Batch{}
+	o, behind := DefaultOptions(), DistributorOptions()
+	d, ofDistributor, b := NewDecoder(o), NewDecoder(behind), &engine.Batch{}
 	f.Fuzz(func(t *testing.T, seed uint64, oddities, faults uint8) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		enc := odd{rng: rng, rate: float64(oddities) / 256}
 		r := randomRequest(rng, float64(faults)/1024)
 		requireLikePrometheus(t, d, o, V1, enc.v1(r), b)
+		requireLikePrometheus(t, ofDistributor, behind, V1, enc.v1(r), b)
 		requireLikePrometheus(t, d, o, V2, enc.v2(r), b)
 	})
 }
