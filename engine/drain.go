@@ -35,6 +35,7 @@ func (t *Tenant) Drain(commit uint64, b *walio.Batch) {
 		t.images.done()
 	}
 	t.pending.Add(-int64(drained))
+	t.logged.Add(int64(drained))
 }
 
 // encode puts drained entries into the commit. Labels are read without the lock: they never change.

@@ -25,6 +25,8 @@ type Engine struct {
 	dir      *directory
 	matchers *matchCache
 	progress progress
+	forecast forecast
+	opened   time.Time
 	limiter  *rate.Limiter // of the writing of images; nil = no limit
 
 	// appending is held for reading by every append, and for writing by Close.
@@ -50,7 +52,7 @@ func Open(cfg Config) (*Engine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg}
+	e := &Engine{cfg: cfg, opened: time.Now()}
 	e.mu.tenants = map[string]*Tenant{}
 	if cfg.CheckpointRate > 0 {
 		e.limiter = rate.NewLimiter(rate.Limit(cfg.CheckpointRate), imageBurst)
@@ -72,14 +74,26 @@ func (e *Engine) Instance() string { return e.dir.instance }
 // Recover reads back what the directory holds; pushes are accepted and queries answered when it returns
 // nil. If ctx ends it returns at once; nothing is harmed, and the next start begins again.
 func (e *Engine) Recover(ctx context.Context) error {
+	starts, err := e.dir.begun()
+	if err != nil { // it serves the operator only
+		e.cfg.Logger.Error("this start will not count, should it fail", "err", err)
+	}
+	e.forecast.speed = starts.Speed
 	stop := e.logProgress()
-	err := e.recover(ctx)
+	err = e.recover(ctx)
 	stop()
 	if err == nil {
+		e.learn(time.Since(e.opened))
 		e.ready.Store(true)
 	}
 	e.progress.end(err)
-	return err
+	if err != nil {
+		return err
+	}
+	if err := e.dir.writeStarts(startFile{Speed: e.forecast.speed}); err != nil {
+		e.cfg.Logger.Error("this start counts as a failed one, although it is ready", "err", err)
+	}
+	return nil
 }
 
 // logProgress says every few seconds how far a long recovery is.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rekindledb/rekindle/arena"
 	"github.com/rekindledb/rekindle/ckpt"
 	"github.com/rekindledb/rekindle/walio"
 )
@@ -237,6 +238,7 @@ func (m *imager) round(ctx context.Context, stripes []int) (err error) {
 	for i := range m.shots {
 		if x := &m.shots[i]; x.err == nil {
 			m.last[x.stripe.id] = begun
+			x.stripe.since.set(int64(x.meta.Extents)*arena.ExtentSize, int64(x.meta.MaxIndex)+1, x.entry, begun)
 			x.stripe.chunks.dropOrphans()
 		} else if err == nil {
 			err = x.err

@@ -4,16 +4,27 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/rekindledb/rekindle/walio"
+)
+
+// Phases of a start, in their order.
+const (
+	phaseImages = "images"
+	phaseScan   = "log, looking it over"
+	phaseReplay = "log, replaying it"
+	phaseReady  = "ready"
 )
 
 // Progress says how far the start is.
 type Progress struct {
 	Ready bool
-	// Phase is "images", "log" or "ready"; Tenant is whose.
+	// Phase is what is being done, Tenant whose.
 	Phase, Tenant string
 	// Done and Total are in units of the phase: stripes, or bytes of log. Total 0 = not known yet.
 	Done, Total int64
-	// Percent of the phase, and how long the rest of it will take at the speed so far; negative = not known.
+	// Percent of the phase, and how long the rest of it, and of what follows on the log, will take at the speed so
+	// far; negative = not known.
 	Percent float64
 	ETA     time.Duration
 	// Err is why the start failed.
@@ -56,10 +67,14 @@ func (p *progress) phase(name string, total int64) {
 	p.mu.begun = time.Now()
 }
 
-func (p *progress) set(done, total int64) {
+// log notes how far the log is.
+func (p *progress) log(w walio.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mu.p.Done, p.mu.p.Total = done, total
+	if w.Phase == "replay" && p.mu.p.Phase != phaseReplay {
+		p.mu.p.Phase, p.mu.begun = phaseReplay, time.Now()
+	}
+	p.mu.p.Done, p.mu.p.Total = w.Done, w.Total
 }
 
 func (p *progress) add(n int64) {
@@ -73,7 +88,7 @@ func (p *progress) end(err error) {
 	defer p.mu.Unlock()
 	p.mu.p.Ready, p.mu.p.Err = err == nil, err
 	if err == nil {
-		p.mu.p.Phase = "ready"
+		p.mu.p.Phase = phaseReady
 	}
 }
 
@@ -86,6 +101,9 @@ func (p *progress) get() Progress {
 		out.Percent = 100 * float64(out.Done) / float64(out.Total)
 		if out.Done > 0 {
 			out.ETA = time.Duration(float64(time.Since(p.mu.begun)) * float64(out.Total-out.Done) / float64(out.Done))
+			if out.Phase == phaseScan {
+				out.ETA += time.Duration(float64(out.Total) * restartLogByte)
+			}
 		}
 	}
 	return out

@@ -20,6 +20,7 @@ type RecoverStats struct {
 	Images                    time.Duration
 	Replay                    time.Duration
 	ImageBytes, LogBytes      int64
+	Entries                   int64  // of the log that were read
 	Series, Samples           uint64 // replayed from the log
 	Losses                    int    // entries added to the loss ledger
 	Unknown, Misplaced, Stale int64
@@ -47,13 +48,13 @@ func (t *Tenant) recover(ctx context.Context, store *ckpt.Store, p *progress) er
 
 	began = time.Now()
 	r := &replayer{t: t}
-	p.phase("log", 0)
+	p.phase(phaseScan, 0)
 	res, err := walio.Recover(ctx, walio.RecoverOptions{
 		FS: t.e.cfg.FS, Dir: filepath.Join(t.dir, walDir), Identity: t.walIdentity(), Epoch: cat.Epoch + 1,
 		From: from, SyncedThrough: cat.SyncedThrough, MinCommit: maxOf(from, cat.SyncedThrough),
 		MinSegment: int(max(segment, cat.NextSegment)),
 		AsideDir:   filepath.Join(t.e.cfg.Dir, asideDir, t.id), Ledger: filepath.Join(t.dir, ledgerFile),
-		Progress: func(w walio.Progress) { p.set(w.Done, w.Total) },
+		Progress: p.log,
 		Logger:   t.e.cfg.Logger,
 	}, r)
 	if err != nil {
@@ -62,6 +63,7 @@ func (t *Tenant) recover(ctx context.Context, store *ckpt.Store, p *progress) er
 	t.e.cfg.crash("recover-log")
 	t.recovered.Replay = time.Since(began)
 	t.recovered.LogBytes, t.recovered.Losses = res.Bytes, len(res.Losses)
+	t.recovered.Entries = int64(res.Read.Series + res.Read.Samples)
 	t.recovered.Series, t.recovered.Samples = uint64(r.series.Load()), uint64(r.samples.Load())
 	t.recovered.Unknown, t.recovered.Misplaced, t.recovered.Stale = r.unknown.Load(), r.misplaced.Load(), r.stale.Load()
 	if err := t.finishStripes(&res); err != nil {
@@ -116,7 +118,7 @@ func (t *Tenant) loadImages(ctx context.Context, store *ckpt.Store, p *progress)
 	from = make([]uint64, len(t.stripes))
 	segments := make([]uint64, len(t.stripes))
 	var bytes, damaged atomic.Int64
-	p.phase("images", int64(len(t.stripes)))
+	p.phase(phaseImages, int64(len(t.stripes)))
 	err = t.eachStripe(ctx, func(i int, s *stripe) error {
 		l, err := store.Load(i, func(im *ckpt.Image) error {
 			segments[i] = im.Meta.Segment + 1
@@ -159,6 +161,7 @@ func (t *Tenant) adopt(s *stripe, im *ckpt.Image) error {
 	if err := s.walk(); err != nil {
 		return errors.Join(err, s.detach())
 	}
+	s.since.set(int64(im.Size()), int64(im.Meta.MaxIndex)+1, 0, time.Now())
 	lengths := map[uint32]int64{}
 	for _, c := range im.Meta.Chunks {
 		lengths[uint32(c.ID)] = c.Length
@@ -238,6 +241,7 @@ func (t *Tenant) finishStripes(res *walio.Result) error {
 			// those of a stripe that got nothing.
 			s.root.drained = res.Position.Commit
 			s.tail.Add(1)
+			s.since.entry.Store(-t.recovered.Entries)
 		}
 		s.a.TouchRoot()
 		raiseTo(&t.maxT, s.root.maxT)

@@ -20,6 +20,7 @@ type shot struct {
 	meta   ckpt.Meta
 	runs   []arena.Run
 	tail   int64 // what the stripe's tail was: given back if the image fails
+	entry  int64 // where it stands among the entries given to the log
 	held   time.Duration
 	err    error // why it will not be published
 }
@@ -82,7 +83,7 @@ func (m *imager) shoot(s *stripe, commit uint64, b *copyBuffer) shot {
 	}
 	w := m.store.Begin(s.id)
 	b.data, b.runs = s.a.CopyDirty(uint8(w.Slot), w.All, b.data, b.runs)
-	return shot{w: w, stripe: s, commit: commit, meta: s.meta(m.t, commit), runs: b.runs, tail: s.tail.Swap(0)}
+	return shot{w: w, stripe: s, commit: commit, meta: s.meta(m.t, commit), runs: b.runs, tail: s.tail.Swap(0), entry: m.t.logged.Load()}
 }
 
 // meta describes the stripe as it is now. Under the stripe's lock.

@@ -25,14 +25,24 @@ type Stats struct {
 	PendingBytes int64
 	MetadataKeys int
 
-	// Tail is the entries that a restart would have to replay now. RestartForecast is what that would take.
-	Tail            int64
-	RestartForecast time.Duration
+	// Tail is the entries that a restart would have to replay now. ImageAge is how far back the oldest of the
+	// images lies that it would begin from, of those that changed since.
+	Tail     int64
+	ImageAge time.Duration
 
 	Log     walio.Stats
 	Images  ImageStats
 	Store   ckpt.Stats
 	Recover RecoverStats
+}
+
+// imageAge is how long ago the stripe's newest image was taken; 0 if there is none.
+func (s *stripe) imageAge() time.Duration {
+	at := s.since.at.Load()
+	if at == 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, at))
 }
 
 // Stats fills st.
@@ -51,7 +61,10 @@ func (t *Tenant) Stats(st *Stats) {
 			}
 		}
 		s.mu.Unlock()
-		st.Tail += s.tail.Load()
+		if tail := s.tail.Load(); tail > 0 {
+			st.Tail += tail
+			st.ImageAge = max(st.ImageAge, s.imageAge())
+		}
 	}
 	c := &t.counts
 	st.Requests, st.Stored, st.Duplicates, st.Created = c.requests.Load(), c.stored.Load(), c.duplicates.Load(), c.created.Load()
@@ -61,7 +74,6 @@ func (t *Tenant) Stats(st *Stats) {
 	st.MetadataKeys = t.metadata.len()
 	if t.wal != nil {
 		t.wal.Stats(&st.Log)
-		st.RestartForecast = time.Duration(float64(st.Tail) / replayRate * float64(time.Second))
 	}
 	if t.images != nil {
 		t.images.mu.Lock()

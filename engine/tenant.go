@@ -52,6 +52,7 @@ type Tenant struct {
 	floor atomic.Int64
 
 	pending  atomic.Int64 // entries on their way to the log
+	logged   atomic.Int64 // entries given to the log since the process started
 	counts   counts
 	discards discards
 

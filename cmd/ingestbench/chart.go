@@ -26,13 +26,13 @@ type curve struct {
 
 // Size of a drawing and of the space around its axes.
 const (
-	drawWidth, drawHeight          = 900.0, 340.0
-	drawLeft, drawRight            = 74.0, 16.0
-	drawTop, drawBottom            = 12.0, 44.0
-	plotWidth                      = drawWidth - drawLeft - drawRight
-	plotHeight                     = drawHeight - drawTop - drawBottom
-	pointsMax                      = 2000 // more are not told apart
-	xTicks, yTicks         float64 = 8, 6
+	drawWidth, drawHeight         = 900.0, 340.0
+	drawLeft, drawRight           = 74.0, 16.0
+	drawTop, drawBottom           = 12.0, 44.0
+	plotWidth                     = drawWidth - drawLeft - drawRight
+	plotHeight                    = drawHeight - drawTop - drawBottom
+	pointsMax                     = 2000 // more are not told apart
+	xTicks, yTicks        float64 = 8, 6
 )
 
 // scale places values on an axis of some length.

@@ -33,7 +33,7 @@ var _ database = (*store)(nil)
 
 func newStore(o *options, logger *slog.Logger) *store {
 	s := &store{cfg: engineConfig(o, logger)}
-	s.metrics = metrics.NewEngine(s.tenants)
+	s.metrics = metrics.NewEngine(func() *engine.Engine { return s.mu.engine }) // under mu: Collect
 	return s
 }
 
@@ -121,13 +121,6 @@ func (s *store) source(tenant string) promstore.Source {
 		return t
 	}
 	return nil
-}
-
-func (s *store) tenants() []*engine.Tenant {
-	if s.mu.engine == nil {
-		return nil
-	}
-	return s.mu.engine.Tenants()
 }
 
 // Describe implements prometheus.Collector.

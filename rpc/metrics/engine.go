@@ -17,14 +17,15 @@ import (
 
 // Engine collects what the tenants of an engine count.
 type Engine struct {
-	tenants func() []*engine.Tenant
+	engine func() *engine.Engine
 }
 
 var _ prometheus.Collector = (*Engine)(nil)
 
-// NewEngine returns a collector over the tenants that the function names when metrics are scraped.
-func NewEngine(tenants func() []*engine.Tenant) *Engine {
-	return &Engine{tenants: tenants}
+// NewEngine returns a collector over the engine that the function returns when metrics are scraped; nil: there is
+// none at that moment.
+func NewEngine(engine func() *engine.Engine) *Engine {
+	return &Engine{engine: engine}
 }
 
 // Describe implements prometheus.Collector.
@@ -34,6 +35,10 @@ func (*Engine) Describe(to chan<- *prometheus.Desc) {
 	to <- discardedSamples
 	to <- discardedExemplars
 	to <- discardedMetadata
+	to <- restartForecast
+	to <- restartLast
+	to <- recoveryDone
+	to <- recoveryLeft
 	for i := range totals {
 		to <- totals[i].desc
 	}
@@ -44,7 +49,11 @@ func (*Engine) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (e *Engine) Collect(to chan<- prometheus.Metric) {
-	tenants := e.tenants()
+	var tenants []*engine.Tenant
+	if engine := e.engine(); engine != nil {
+		tenants = engine.Tenants()
+		collectStart(to, engine)
+	}
 	to <- prometheus.MustNewConstMetric(users, prometheus.GaugeValue, float64(len(tenants)))
 
 	sums := make([]float64, len(totals))
@@ -77,6 +86,28 @@ func (e *Engine) Collect(to chan<- prometheus.Metric) {
 	}
 	for p, n := range offHeap {
 		to <- prometheus.MustNewConstMetric(memory, prometheus.GaugeValue, n, arena.Purpose(p).String())
+	}
+}
+
+// collectStart shows how the start goes, went, and would go now.
+func collectStart(to chan<- prometheus.Metric, e *engine.Engine) {
+	send := func(d *prometheus.Desc, v float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	send(restartForecast, e.Forecast().Seconds())
+	last := e.LastRestart()
+	send(restartLast, last.Images.Seconds(), "images")
+	send(restartLast, last.Log.Seconds(), "log")
+	send(restartLast, last.Rest.Seconds(), "rest")
+	switch p := e.Progress(); {
+	case p.Ready:
+		send(recoveryDone, 1)
+		send(recoveryLeft, 0)
+	default:
+		send(recoveryDone, p.Percent/100)
+		if p.ETA >= 0 {
+			send(recoveryLeft, p.ETA.Seconds())
+		}
 	}
 }
 

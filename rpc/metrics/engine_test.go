@@ -26,7 +26,7 @@ func TestCollector(t *testing.T) {
 	if err := e.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c := NewEngine(e.Tenants)
+	c := NewEngine(func() *engine.Engine { return e })
 	reg := prometheus.NewPedanticRegistry()
 	reg.MustRegister(c)
 	if n, err := testutil.GatherAndCount(reg); err != nil || n < len(totals) {

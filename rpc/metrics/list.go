@@ -12,6 +12,11 @@ var (
 	discardedSamples   = describe("cortex_discarded_samples_total", "Samples that were not stored, and why.", "reason", "user")
 	discardedExemplars = describe("cortex_discarded_exemplars_total", "Exemplars that were not stored, and why.", "reason", "user")
 	discardedMetadata  = describe("cortex_discarded_metadata_total", "Entries of metadata that were not kept, and why.", "reason", "user")
+
+	restartForecast = describe("rekindle_restart_forecast_seconds", "How long a restart would take, from the start of the process to ready, if the process were killed now and the page cache stayed.")
+	restartLast     = describe("rekindle_restart_last_seconds", "How long the start of this process took, by phase, from opening the data directory. 0 before it is ready.", "phase")
+	recoveryDone    = describe("rekindle_recovery_done_ratio", "How much of the present phase of the start is done; 1 when ready. /ready says which phase it is.")
+	recoveryLeft    = describe("rekindle_recovery_left_seconds", "How long the rest of the start will take; 0 when ready, and absent while that is not known.")
 )
 
 // perTenant have a user label.
@@ -81,10 +86,10 @@ var totals = []metric{
 		func(s *engine.Stats) float64 { return float64(s.Images.Broken) }),
 
 	// What a restart costs, before and after.
-	gauge("rekindle_restart_forecast_seconds", "How long replaying the log would take if the process were killed now.",
-		func(s *engine.Stats) float64 { return s.RestartForecast.Seconds() }),
-	gauge("rekindle_restart_tail_samples", "Samples that such a replay would apply.",
+	gauge("rekindle_restart_tail_samples", "Samples that a restart would replay if the process were killed now.",
 		func(s *engine.Stats) float64 { return float64(s.Tail) }),
+	largest("rekindle_restart_point_age_seconds", "Age of the oldest image that such a restart would begin from; from there on it needs the log. Counted from the start of this process at the earliest.",
+		func(s *engine.Stats) float64 { return s.ImageAge.Seconds() }),
 	gauge("cortex_ingester_wal_replay_duration_seconds", "How long recovery took at start.", recovery),
 	gauge("rekindle_recovery_images_seconds", "How much of it was reading images.",
 		func(s *engine.Stats) float64 { return s.Recover.Images.Seconds() }),
@@ -92,8 +97,12 @@ var totals = []metric{
 		func(s *engine.Stats) float64 { return s.Recover.Replay.Seconds() }),
 	gauge("rekindle_recovery_image_bytes", "Bytes of images read at start.",
 		func(s *engine.Stats) float64 { return float64(s.Recover.ImageBytes) }),
+	gauge("rekindle_recovery_entries", "Entries of the log read at start, those included that the images had.",
+		func(s *engine.Stats) float64 { return float64(s.Recover.Entries) }),
 	gauge("rekindle_recovery_samples", "Samples replayed at start.",
 		func(s *engine.Stats) float64 { return float64(s.Recover.Samples) }),
+	gauge("rekindle_recovery_series", "Series made at start from what the log says.",
+		func(s *engine.Stats) float64 { return float64(s.Recover.Series) }),
 }
 
 func recovery(s *engine.Stats) float64 { return (s.Recover.Images + s.Recover.Replay).Seconds() }
