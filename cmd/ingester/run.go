@@ -20,6 +20,7 @@ import (
 	"github.com/rekindledb/rekindle/engine/promstore"
 	"github.com/rekindledb/rekindle/rpc/guard"
 	"github.com/rekindledb/rekindle/rpc/httpsrv"
+	"github.com/rekindledb/rekindle/rpc/metrics"
 	"github.com/rekindledb/rekindle/rpc/wire"
 )
 
@@ -116,13 +117,15 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		MaxRequests: o.Ingester.Instance.MaxInflightPushRequests,
 		MaxBytes:    o.Ingester.Instance.MaxInflightPushRequestsBytes,
 	}, reg)
+	queries := metrics.NewQueries(reg)
+	source := func(tenant string) promstore.Source { return queries.Count(db.source(tenant)) }
 	defaults, err := load(nil)
 	if err != nil {
 		return err
 	}
 	handlers = httpsrv.New(httpsrv.Options{
 		Store:     db,
-		Source:    db.source,
+		Source:    source,
 		Gate:      gate,
 		Admission: admission,
 		Tenancy:   guard.Tenancy{Required: o.AuthEnabled, Default: o.NoAuthTenant},

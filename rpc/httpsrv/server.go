@@ -59,7 +59,7 @@ type Server struct {
 
 // New registers the paths on r and metrics on o.Registerer.
 func New(o Options, r *mux.Router) *Server {
-	s := &Server{opts: o, query: newQueryAPI(&o, newTenantSource(o.Source, o.Registerer))}
+	s := &Server{opts: o, query: newQueryAPI(&o, &tenantSource{o.Source})}
 
 	push := newPushHandler(&o)
 	for _, path := range pushPaths {
