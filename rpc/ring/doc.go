@@ -1,5 +1,5 @@
 // Package ring is the hash ring as Cortex keeps it in its key-value store: what it looks like on the wire, how two
-// views of it are merged, who owns which part, and the file in which an instance remembers its own part.
+// views of it are merged, and who owns which part.
 //
 // dskit's ring is not used because it has no READONLY state, drops fields that it does not know when it writes the
 // ring back, and calls its metrics otherwise. Its key-value clients are used as they are.

@@ -32,11 +32,13 @@ func (d *Desc) merge(other memberlist.Mergeable, local bool, now time.Time) (mem
 			in.Tokens = nil
 		}
 		mine, there := d.Instances[id]
-		newer := !there || in.Timestamp > mine.Timestamp
-		if !newer && (in.Timestamp != mine.Timestamp || mine.State == Left || in.State != Left) {
+		switch {
+		case !there || in.Timestamp > mine.Timestamp:
+			newTokens = newTokens || !slices.Equal(mine.Tokens, in.Tokens)
+		case in.Timestamp == mine.Timestamp && in.State == Left && mine.State != Left:
+		default:
 			continue
 		}
-		newTokens = newTokens || len(in.Tokens) > 0 && !slices.Equal(mine.Tokens, in.Tokens)
 		d.Instances[id] = in
 		changed = append(changed, id)
 	}
@@ -45,8 +47,9 @@ func (d *Desc) merge(other memberlist.Mergeable, local bool, now time.Time) (mem
 			if _, there := o.Instances[id]; there || in.State == Left {
 				continue
 			}
-			// The tombstone is of now: older news of the instance may still be under way.
-			in.State, in.Tokens, in.Timestamp = Left, nil, now.Unix()
+			// The tombstone is of now: older news of the instance may still be under way. Were it older than the entry,
+			// others would ignore it.
+			in.State, in.Tokens, in.Timestamp = Left, nil, max(now.Unix(), in.Timestamp)
 			d.Instances[id] = in
 			changed = append(changed, id)
 		}
