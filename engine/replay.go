@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
@@ -19,14 +20,12 @@ type replayer struct {
 	series, samples atomic.Int64
 	// Entries that contradict what is there. After damage that is reported elsewhere; otherwise a fault here.
 	unknown, misplaced, stale atomic.Int64
+
+	orders sync.Pool // of *order
 }
 
-// applyStep is how many samples have their chunk memory set aside at a time; fewer where the arena is nearly
-// full, because what requests stored in smaller portions must fit again.
-const applyStep = 4096
-
 // Apply implements walio.Handler.
-func (p *replayer) Apply(stripe int, w *walio.StripeWindow) error {
+func (p *replayer) Apply(stripe int, w []walio.StripeWindow) error {
 	p.t.e.cfg.crash("replay")
 	s := &p.t.stripes[stripe]
 	if err := p.apply(s, w); err != nil {
@@ -39,7 +38,7 @@ func (p *replayer) Apply(stripe int, w *walio.StripeWindow) error {
 	return nil
 }
 
-func (p *replayer) apply(s *stripe, w *walio.StripeWindow) error {
+func (p *replayer) apply(s *stripe, w []walio.StripeWindow) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.a == nil {
@@ -50,24 +49,36 @@ func (p *replayer) apply(s *stripe, w *walio.StripeWindow) error {
 	s.replayed = true
 	defer s.guard()
 	s.begin()
-	err := p.applyRuns(s, w)
+	err := p.applyWindows(s, w)
 	s.end() // not deferred: a panic must find the stripe in the middle of a change
 	return err
 }
 
-func (p *replayer) applyRuns(s *stripe, w *walio.StripeWindow) error {
-	for i := range w.Runs {
-		r := &w.Runs[i]
-		var err error
-		switch r.Kind {
-		case walio.RunSeries:
-			err = p.define(s, w.Series[r.Lo:r.Hi])
-		case walio.RunSamples:
-			err = p.put(s, w.Samples[r.Lo:r.Hi])
-		default:
-			err = fmt.Errorf("a record of type %d, which this version does not know", r.Record[0])
+// applyWindows makes the series first and adds the samples then: nothing between two samples can change what
+// the second one means.
+func (p *replayer) applyWindows(s *stripe, windows []walio.StripeWindow) error {
+	for _, w := range windows {
+		for _, r := range w.Runs {
+			var err error
+			switch r.Kind {
+			case walio.RunSeries:
+				err = p.define(s, w.Series[r.Lo:r.Hi])
+			case walio.RunSamples:
+			default:
+				err = fmt.Errorf("a record of type %d, which this version does not know", r.Record[0])
+			}
+			if err != nil {
+				return err
+			}
 		}
-		if err != nil {
+	}
+	o, _ := p.orders.Get().(*order)
+	if o == nil {
+		o = &order{}
+	}
+	defer p.orders.Put(o)
+	for c := (cursor{windows: windows}); o.load(&c, s.root.next); {
+		if err := p.put(s, o.samples); err != nil {
 			return err
 		}
 	}
@@ -97,36 +108,63 @@ func (p *replayer) define(s *stripe, defs []walio.SeriesDef) error {
 	return nil
 }
 
-func (p *replayer) put(s *stripe, samples []walio.RefSample) error {
+// put adds ordered samples, a group of series at a time.
+//
+// As in lookUp each loop loads one level for the whole group, so that its cache misses overlap. The records are
+// the one, the ends of the open chunks the other.
+func (p *replayer) put(s *stripe, samples []refSample) error {
 	floor := p.t.floor.Load()
-	stored, step := 0, applyStep
-	for len(samples) > 0 {
-		n := min(step, len(samples))
-		if err := s.a.Ensure(chunkRoom(n, n)); errors.Is(err, arena.ErrFull) && n > 1 {
-			step = n / 2
+	var (
+		recs                   [group]*record
+		ends                   [group]int // where the samples of the series end
+		stored, unknown, stale int
+	)
+	for most := group; len(samples) > 0; {
+		n, end := 0, 0
+		for n < most && end < len(samples) {
+			index := samples[end].index
+			for end++; end < len(samples) && samples[end].index == index; end++ {
+			}
+			ends[n] = end
+			n++
+		}
+		if most == 1 {
+			end, ends[0] = 1, 1
+		}
+		if err := s.a.Ensure(chunkRoom(n, end)); errors.Is(err, arena.ErrFull) && most > 1 {
+			most = 1 // what requests stored in small portions must fit again
 			continue
 		} else if err != nil {
 			return err
 		}
-		for i := range samples[:n] {
-			x := &samples[i]
-			r := s.root.index.Get(s.a, x.Index)
-			if r == 0 {
-				p.unknown.Add(1)
-				continue
-			}
-			rec := s.record(x.Index)
-			switch {
-			case x.T <= rec.state.T:
-				p.stale.Add(1)
-			case x.T >= floor:
-				s.put(rec, x.T, x.V)
-				rec.lastSeen = uint32(x.T / 1000)
-				stored++
+		for i, end := range ends[:n] {
+			recs[i] = nil
+			if r := s.root.index.Get(s.a, samples[end-1].index); r != 0 {
+				recs[i] = arena.At[record](s.a, r)
 			}
 		}
-		samples = samples[n:]
+		sum := uint32(0) // keeps the loads alive
+		for _, r := range recs[:n] {
+			if r != nil && r.chunk != 0 {
+				sum += uint32(*arena.At[uint8](s.a, r.chunk+arena.Ref(r.state.Bits/8/refUnit)))
+			}
+		}
+		s.warm = sum
+		from := 0
+		for i, rec := range recs[:n] {
+			run := samples[from:ends[i]]
+			from = ends[i]
+			if rec == nil {
+				unknown += len(run)
+				continue
+			}
+			a, b := s.putRun(rec, run, floor)
+			stored, stale = stored+a, stale+b
+		}
+		samples = samples[end:]
 	}
+	p.unknown.Add(int64(unknown))
+	p.stale.Add(int64(stale))
 	p.samples.Add(int64(stored))
 	s.tail.Add(int64(stored))
 	return nil

@@ -25,17 +25,18 @@ func freshStripe(t *testing.T, reserve uint64) (*stripe, *replayer) {
 }
 
 // window is entries as the log gives them back.
-func (s *stripe) window(entries []entry) *walio.StripeWindow {
-	w := &walio.StripeWindow{}
+func (s *stripe) window(entries []entry) []walio.StripeWindow {
+	w := walio.StripeWindow{}
+	base := testNow.UnixMilli()
 	for _, e := range entries {
 		if e.kind == entrySeries {
 			w.Series = append(w.Series, walio.SeriesDef{Ref: s.ref(e.index), Key: s.appendKey(nil, arena.Ref(e.t))})
 		} else {
-			w.Samples = append(w.Samples, walio.RefSample{Index: e.index, T: e.t, V: e.v})
+			w.Samples = append(w.Samples, walio.RefSample{Index: e.index, Offset: int32(e.t - base), V: e.v})
 		}
 	}
-	w.Runs = []walio.Run{{Kind: walio.RunSeries, Hi: uint32(len(w.Series))}, {Kind: walio.RunSamples, Hi: uint32(len(w.Samples))}}
-	return w
+	w.Runs = []walio.Run{{Kind: walio.RunSeries, Hi: uint32(len(w.Series))}, {Kind: walio.RunSamples, Hi: uint32(len(w.Samples)), Base: base}}
+	return []walio.StripeWindow{w}
 }
 
 // What a stripe took until its address space was used up fits again when the log is replayed, though replay
@@ -68,7 +69,7 @@ func TestReplayOfAFullStripe(t *testing.T) {
 func TestReplayRefusesSeries(t *testing.T) {
 	s, p := freshStripe(t, 64<<20)
 	key := func(i int) []byte { return keyOf(pod(i)) }
-	w := &walio.StripeWindow{Series: []walio.SeriesDef{
+	w := walio.StripeWindow{Series: []walio.SeriesDef{
 		{Ref: 5, Key: key(5)},
 		{Ref: 5, Key: key(5)},          // once more: no fault
 		{Ref: 0, Key: key(1)},          // index 0 is none
@@ -81,7 +82,7 @@ func TestReplayRefusesSeries(t *testing.T) {
 		{Ref: 9, Key: key(9)},
 	}}
 	w.Runs = []walio.Run{{Kind: walio.RunSeries, Hi: uint32(len(w.Series))}}
-	require.NoError(t, p.apply(s, w))
+	require.NoError(t, p.apply(s, []walio.StripeWindow{w}))
 	require.Equal(t, int64(2), p.series.Load())
 	require.Equal(t, int64(7), p.misplaced.Load())
 	require.NoError(t, s.walk())
@@ -99,15 +100,15 @@ func TestReplayRefusesSeries(t *testing.T) {
 func TestPanicInReplay(t *testing.T) {
 	s, p := freshStripe(t, 64<<20)
 	key := keyOf(pod(1))
-	w := &walio.StripeWindow{Series: []walio.SeriesDef{{Ref: 1, Key: key}}, Runs: []walio.Run{{Kind: walio.RunSeries, Hi: 1}}}
-	require.NoError(t, p.apply(s, w))
+	w := walio.StripeWindow{Series: []walio.SeriesDef{{Ref: 1, Key: key}}, Runs: []walio.Run{{Kind: walio.RunSeries, Hi: 1}}}
+	require.NoError(t, p.apply(s, []walio.StripeWindow{w}))
 	rec := s.record(s.find(key, xxhash.Sum64(key)))
 	rec.chunk, rec.class = 1, math.MaxUint8 // no such class
 
 	var cause any
 	defer func(f func(int, any, []byte)) { exit = f }(exit)
 	exit = func(_ int, c any, _ []byte) { cause = c }
-	w = &walio.StripeWindow{Samples: []walio.RefSample{{Index: 1, T: 1}}, Runs: []walio.Run{{Kind: walio.RunSamples, Hi: 1}}}
-	require.NoError(t, p.apply(s, w))
+	w = walio.StripeWindow{Samples: []walio.RefSample{{Index: 1, Offset: 1}}, Runs: []walio.Run{{Kind: walio.RunSamples, Hi: 1}}}
+	require.NoError(t, p.apply(s, []walio.StripeWindow{w}))
 	require.NotNil(t, cause)
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/rekindledb/rekindle/arena"
@@ -198,6 +199,46 @@ func (s *stripe) appendSeries(b *Batch, item int, rec *record, bd bounds, o *out
 
 // put adds a sample, newer than the series' newest, to its open chunk. Memory for it was set aside.
 func (s *stripe) put(rec *record, t int64, v uint64) {
+	before := rec.state.Bits
+	s.encodeSample(rec, t, v)
+	s.touchOpen(rec, before)
+	r := s.root
+	r.stored++
+	r.minT, r.maxT = min(r.minT, t), max(r.maxT, t)
+}
+
+// putRun is put for samples of one series in order. It returns how many it stored: those behind the newest one,
+// from floor on. The rest are stale, or were given up on purpose.
+func (s *stripe) putRun(rec *record, samples []refSample, floor int64) (stored, stale int) {
+	before := rec.state.Bits
+	first := int64(math.MaxInt64)
+	for i := range samples {
+		x := &samples[i]
+		if x.t <= rec.state.T {
+			stale++
+			continue
+		}
+		if x.t < floor {
+			continue
+		}
+		if stored++; stored == 1 {
+			first = x.t
+		}
+		s.encodeSample(rec, x.t, x.v)
+	}
+	if stored == 0 {
+		return 0, stale
+	}
+	rec.lastSeen = uint32(rec.state.T / 1000)
+	s.touchOpen(rec, before)
+	r := s.root
+	r.stored += uint64(stored)
+	r.minT, r.maxT = min(r.minT, first), max(r.maxT, rec.state.T)
+	return stored, stale
+}
+
+// encodeSample adds a sample to the open chunk, which it closes and begins as needed.
+func (s *stripe) encodeSample(rec *record, t int64, v uint64) {
 	if rec.state.N > 0 && rec.full(t) {
 		s.closeChunk(rec)
 	}
@@ -207,16 +248,21 @@ func (s *stripe) put(rec *record, t int64, v uint64) {
 		rec.chunk, rec.class = c, 0
 		xor.Start(&rec.state)
 	}
-	at := rec.state.Size() - 1
 	for !xor.Append(s.a.Bytes(rec.chunk, arena.ClassSize(rec.class)), &rec.state, t, v) {
 		s.growChunk(rec)
+	}
+}
+
+// touchOpen marks what adding samples changed: the record, and the open chunk from bit before on. A chunk that was
+// begun or moved meanwhile is marked already.
+func (s *stripe) touchOpen(rec *record, before uint16) {
+	at := int(before) / 8
+	if rec.state.Bits < before {
+		at = 0
 	}
 	// The appender may store whole words beyond the sample's end.
 	s.a.Touch(rec.chunk+arena.Ref(at/refUnit), arena.ClassSize(rec.class)-at/refUnit*refUnit)
 	s.a.TouchPtr(unsafe.Pointer(rec), recordSize)
-	r := s.root
-	r.stored++
-	r.minT, r.maxT = min(r.minT, t), max(r.maxT, t)
 }
 
 // growChunk moves an open chunk into the next size class.

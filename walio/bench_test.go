@@ -150,12 +150,14 @@ type discard struct {
 	sums [stripesMax]struct{ v, _, _, _, _, _, _, _ uint64 }
 }
 
-func (d *discard) Apply(stripe int, w *StripeWindow) error {
+func (d *discard) Apply(stripe int, windows []StripeWindow) error {
 	sum := uint64(0)
-	for _, r := range w.Runs {
-		if r.Kind == RunSamples {
-			for i := range w.Samples[r.Lo:r.Hi] {
-				sum += w.Samples[int(r.Lo)+i].V
+	for _, w := range windows {
+		for _, r := range w.Runs {
+			if r.Kind == RunSamples {
+				for i := range w.Samples[r.Lo:r.Hi] {
+					sum += w.Samples[int(r.Lo)+i].V
+				}
 			}
 		}
 	}

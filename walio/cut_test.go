@@ -297,4 +297,4 @@ func TestCancelRecovery(t *testing.T) {
 
 type failingHandler struct{ err error }
 
-func (f failingHandler) Apply(int, *StripeWindow) error { return f.err }
+func (f failingHandler) Apply(int, []StripeWindow) error { return f.err }

@@ -18,6 +18,7 @@ type extentDecoder struct {
 	inner  decompressor
 	header commitHeader
 	ranges []sampleRange
+	base   int64 // that sample times are differences from
 	// keep, if not nil, gets the intact records as they stand in the file, and keptHashes their hashes.
 	keep       *encoded
 	keptHashes []uint32
@@ -57,7 +58,8 @@ const growMax = 4 << 20
 func (d *extentDecoder) decode(w *window, e extent) error {
 	w.reset(e)
 	// Exactly as much as will come: growing step by step leaves twice as much behind for the collector.
-	w.samples = slices.Grow(w.samples, int(min(e.counts.Samples, growMax)))
+	w.samples = slices.Grow(w.samples, e.samplesExpected())
+	d.base = e.minT
 	w.series = slices.Grow(w.series, int(min(e.counts.Series, growMax)))
 	f, err := d.open(e.seg.path)
 	if err != nil {
@@ -232,7 +234,7 @@ func (d *extentDecoder) series(w *window, commit uint64, body []byte) (uint64, b
 		s := d.filter.stripe(ref)
 		w.maxIndex[s] = max(w.maxIndex[s], ref>>d.filter.shift)
 		if commit > d.filter.from[s] {
-			w.addRun(s, RunSeries, i, i+1)
+			w.addRun(s, RunSeries, i, i+1, 0)
 			w.applied.Series++
 		}
 	}

@@ -41,7 +41,7 @@ func FuzzRecord(f *testing.F) {
 		var got []entry
 		for s := range w.runs {
 			r := recorder{}
-			if err := r.Apply(s, &StripeWindow{Runs: w.runs[s], Series: w.series, Samples: w.samples}); err != nil {
+			if err := r.Apply(s, []StripeWindow{{Runs: w.runs[s], Series: w.series, Samples: w.samples}}); err != nil {
 				t.Fatal(err)
 			}
 			got = append(got, r.stripes[s]...)

@@ -54,11 +54,11 @@ type Totals struct {
 	Series, Samples, Others uint64
 }
 
-// load is what the entries take in a window, in samples: a series with its key is as large as seriesLoad of
-// them.
+// load is what the entries take in a round of the replay, in samples: a series with its key is as large as
+// seriesLoad of them, with what growing slices and the collector leave behind.
 func (t Totals) load() uint64 { return t.Samples + seriesLoad*t.Series }
 
-const seriesLoad = 16
+const seriesLoad = 64
 
 func (t Totals) plus(u Totals) Totals {
 	return Totals{t.Series + u.Series, t.Samples + u.Samples, t.Others + u.Others}

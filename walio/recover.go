@@ -142,35 +142,13 @@ func (r *recovery) skipOld() {
 
 // forEach calls do for all segments, spread over the workers. The first error ends it.
 func (r *recovery) forEach(ctx context.Context, segments []*segmentScan, kind byte, do func(*scanner, *segmentScan) error) error {
-	var next atomic.Int64
-	var once sync.Once
-	var first error
-	stop := func(err error) {
-		once.Do(func() { first = err })
-		next.Store(math.MaxInt32)
-	}
-	var wg sync.WaitGroup
-	for range min(r.opts.Workers, len(segments)) {
-		wg.Go(func() {
-			s := newScanner(&r.opts, kind)
-			for {
-				i := next.Add(1) - 1
-				if i >= int64(len(segments)) {
-					return
-				}
-				if ctx.Err() != nil {
-					stop(ctx.Err())
-					return
-				}
-				if err := do(s, segments[i]); err != nil {
-					stop(err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return first
+	scanners := make([]*scanner, r.opts.Workers)
+	return parallel(ctx, len(scanners), len(segments), func(worker, i int) error {
+		if scanners[worker] == nil {
+			scanners[worker] = newScanner(&r.opts, kind)
+		}
+		return do(scanners[worker], segments[i])
+	})
 }
 
 var reporting sync.Mutex
@@ -198,7 +176,7 @@ func (r *recovery) replay(ctx context.Context) error {
 	}
 	rp := &replay{
 		handler: r.handler, extents: extents, maxSynced: r.plan.maxSynced,
-		filter:   newFilter(r.opts.Identity.Stripes, r.from),
+		filter: newFilter(r.opts.Identity.Stripes, r.from), load: uint64(r.opts.Window),
 		progress: func(bytes int64, samples uint64) { r.report("replay", bytes, total, samples) },
 	}
 	if err := r.run(ctx, rp); err != nil {
@@ -332,7 +310,10 @@ func (r *recovery) replayNames(ctx context.Context, from []uint64) error {
 		last = max(last, lastOf(seg.extents))
 	}
 	p := makePlan(segments, 0, last) // every gap is damage
-	rp := &replay{handler: r.handler, extents: p.extents, maxSynced: last, filter: newFilter(r.opts.Identity.Stripes, from)}
+	rp := &replay{
+		handler: r.handler, extents: p.extents, maxSynced: last,
+		filter: newFilter(r.opts.Identity.Stripes, from), load: uint64(r.opts.Window),
+	}
 	if err := r.run(ctx, rp); err != nil {
 		return err
 	}

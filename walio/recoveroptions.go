@@ -11,13 +11,13 @@ import (
 
 // Handler takes what is replayed.
 type Handler interface {
-	// Apply gives one stripe what a window of the log holds for it, in log order, reduced to commits greater
+	// Apply gives one stripe what a stretch of the log holds for it, in log order, reduced to commits greater
 	// than RecoverOptions.From of that stripe. One goroutine at a time calls it for a stripe; different
 	// stripes run in parallel. w and everything in it is reused after Apply returns. An error ends Recover.
 	//
 	// A series may be defined twice, by the checkpoint and by the log: the second definition of a reference
 	// is to be ignored. Samples of a reference that was never defined can occur after damage only.
-	Apply(stripe int, w *StripeWindow) error
+	Apply(stripe int, w []StripeWindow) error
 }
 
 // StripeWindow is what a window holds for one stripe: Runs say in which order the columns are to be read.
@@ -33,6 +33,7 @@ type Run struct {
 	Kind RunKind
 	// Lo and Hi are the range in Series or Samples.
 	Lo, Hi uint32
+	Base   int64 // of the times of samples
 	// Record is a whole record of another kind, as Batch.Record got it. It may name other stripes too.
 	Record []byte
 }
@@ -52,11 +53,12 @@ type SeriesDef struct {
 	Key []byte
 }
 
-// RefSample is a float sample of the series with the given index of the stripe.
+// RefSample is a float sample of the series with the given index of the stripe. It is small because a round of
+// the replay is written to memory and read again.
 type RefSample struct {
-	T     int64
-	V     uint64
-	Index uint32
+	V      uint64
+	Index  uint32
+	Offset int32 // the time is Run.Base + Offset
 }
 
 // RecoverOptions configure Recover.
@@ -84,8 +86,8 @@ type RecoverOptions struct {
 
 	// Workers is the number of goroutines that decode and apply. Default GOMAXPROCS.
 	Workers int
-	// Window is the most float samples decoded together, unless one commit holds more. Workers+1 windows of
-	// 24 bytes a sample are in memory at a time. Default 256k.
+	// Window is how many float samples are decoded and applied together, unless one commit holds more; a new
+	// series counts as some. They take 16 bytes each. Default 2M.
 	Window int
 	// Progress is called, by one goroutine at a time, some times a second. May be nil.
 	Progress func(Progress)
@@ -127,7 +129,7 @@ type Result struct {
 	ScanTime, ReplayTime, RepairTime time.Duration
 }
 
-const defaultWindow = 256 << 10
+const defaultWindow = 2 << 20
 
 func (o RecoverOptions) withDefaults() RecoverOptions {
 	if o.Workers <= 0 {

@@ -3,42 +3,36 @@ package walio
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// replay is the second pass of recovery: a few workers decode extents to windows and apply them, stripe by
-// stripe, in order.
+// replay is the second pass of recovery. It takes the log in rounds:
 //
-//	extents  0 1 2 3 4 5 ...
-//	              │ │ └── being decoded, each by one worker
-//	              │ └──── decoded, waiting
-//	              └────── being applied: its stripes are handed out to the workers one by one
+//	extents  0 1 2 3 │ 4 5 6 7 8 │ 9 ...
+//	                  └─ a round ┘  1. the workers decode its extents, each into a window of its own
+//	                                2. damage is looked at, in log order
+//	                                3. the workers apply it, each stripe by one of them, all windows at once
 //
-// A worker prefers applying: it frees a window. There are Workers+1 windows, and that is all the memory
-// that replay takes, however long the log is.
+// A round is as long as memory allows: the more samples of a series are applied together, the fewer times its
+// record and its chunk are fetched from memory, and that is most of what replay costs.
 type replay struct {
 	handler   Handler
 	extents   []extent
 	filter    filter
 	maxSynced uint64
+	load      uint64 // the most that a round holds
 	progress  func(bytes int64, samples uint64)
 
-	mu sync.Mutex
-	// moved is signalled when there may be something to do for an idle worker.
-	moved *sync.Cond
+	windows []*window
+	samples sampleMemory // of all windows of a round
+	most    int          // samples that a round of several extents can hold
 
-	// Under mu.
-	windows    []*window // of the extents nextApply.. : window i%len
-	state      []windowState
-	nextDecode int
-	nextApply  int
-	nextStripe int // of the window being applied
-	busy       int // stripes being applied
-	end        uint64
-	ended      bool // the log ends before the last extent: the second pass found the damage
-	err        error
-	totals     replayTotals
-	partial    []partialIn
+	end     uint64
+	ended   bool // the log ends before the last extent: the second pass found the damage
+	totals  replayTotals
+	partial []partialIn
+
 	lastReport time.Time
 }
 
@@ -55,164 +49,153 @@ type partialIn struct {
 	extent extent
 }
 
-type windowState uint8
-
-const (
-	windowFree windowState = iota
-	windowDecoding
-	windowDecoded
-	windowChecking // its damage is looked at
-	windowApplying
-)
-
 // run replays all extents, with one decoder a worker.
 func (r *replay) run(ctx context.Context, workers int, newDecoder func() *extentDecoder) error {
-	r.moved = sync.NewCond(&r.mu)
-	r.windows = make([]*window, workers+1)
-	r.state = make([]windowState, len(r.windows))
-	for i := range r.windows {
-		r.windows[i] = &window{}
+	decoders := make([]*extentDecoder, workers)
+	parts := make([][]StripeWindow, workers)
+	for i := range decoders {
+		decoders[i] = newDecoder()
+		defer decoders[i].close()
 	}
-	stop := context.AfterFunc(ctx, func() { r.fail(ctx.Err()) })
-	defer stop()
-	var wg sync.WaitGroup
-	for range workers {
+	defer r.samples.release()
+	for i := range r.extents {
+		r.most = min(r.most+r.extents[i].samplesExpected(), int(r.load))
+	}
+	for rest := r.extents; len(rest) > 0 && !r.ended; {
+		round := r.next(rest)
+		windows := r.prepare(round)
+		err := parallel(ctx, workers, len(round), func(worker, i int) error {
+			return decoders[worker].decode(windows[i], round[i])
+		})
+		if err != nil {
+			return err
+		}
+		if windows, err = r.check(decoders[0], windows); err != nil {
+			return err
+		}
+		err = parallel(ctx, workers, r.filter.stripes, func(worker, stripe int) error {
+			p := parts[worker][:0]
+			for _, w := range windows {
+				if len(w.runs[stripe]) > 0 {
+					p = append(p, StripeWindow{Runs: w.runs[stripe], Series: w.series, Samples: w.samples})
+				}
+			}
+			parts[worker] = p
+			if len(p) == 0 {
+				return nil
+			}
+			return r.handler.Apply(stripe, p)
+		})
+		if err != nil {
+			return err
+		}
+		r.finish(windows)
+		rest = rest[len(round):]
+	}
+	return ctx.Err()
+}
+
+// parallel calls do for 0 to n-1, spread over the workers, until one call fails.
+func parallel(ctx context.Context, workers, n int, do func(worker, i int) error) error {
+	var (
+		next  atomic.Int64
+		once  sync.Once
+		first error
+		wg    sync.WaitGroup
+	)
+	for worker := range min(workers, n) {
 		wg.Go(func() {
-			d := newDecoder()
-			defer d.close()
-			r.work(d)
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				err := ctx.Err()
+				if err == nil {
+					err = do(worker, i)
+				}
+				if err != nil {
+					once.Do(func() { first = err })
+					next.Store(int64(n))
+					return
+				}
+			}
 		})
 	}
 	wg.Wait()
-	r.mu.Lock() // a late cancellation may still be on its way
-	defer r.mu.Unlock()
-	return r.err
+	return first
 }
 
-func (r *replay) fail(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.failLocked(err)
-}
-
-func (r *replay) failLocked(err error) {
-	if r.err == nil {
-		r.err = err
+// next returns the extents of the next round.
+func (r *replay) next(rest []extent) []extent {
+	load, n := uint64(0), 0
+	for n < len(rest) && (n == 0 || load+rest[n].counts.load() <= r.load) {
+		load += rest[n].counts.load()
+		n++
 	}
-	r.moved.Broadcast()
+	return rest[:n]
 }
 
-func (r *replay) work(d *extentDecoder) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for r.err == nil && r.nextApply < len(r.extents) {
-		slot := r.nextApply % len(r.windows)
-		switch {
-		case r.state[slot] == windowDecoded:
-			r.check(d, slot)
-		case r.state[slot] == windowApplying && r.nextStripe < r.filter.stripes:
-			r.applyStripe(slot)
-		case r.nextDecode < len(r.extents) && r.nextDecode < r.nextApply+len(r.windows):
-			r.decode(d)
-		default:
-			r.moved.Wait()
+// prepare returns a window for each extent of a round. They share one array for the samples, which is all the
+// memory that replay takes, however long the log is.
+func (r *replay) prepare(round []extent) []*window {
+	for len(r.windows) < len(round) {
+		r.windows = append(r.windows, &window{})
+	}
+	total := 0
+	for i := range round {
+		total += round[i].samplesExpected()
+	}
+	all := r.samples.get(max(total, r.most))
+	for i := range round {
+		n := round[i].samplesExpected()
+		r.windows[i].samples, all = all[:0:n], all[n:]
+	}
+	return r.windows[:len(round)]
+}
+
+// check looks at the damage that decoding found, now that everything before is decoded. A damaged commit that
+// nothing says was durable ends the log.
+func (r *replay) check(d *extentDecoder, windows []*window) ([]*window, error) {
+	for i, w := range windows {
+		for _, p := range w.partial {
+			if p.commit <= r.maxSynced {
+				continue
+			}
+			r.end, r.ended = p.commit-1, true
+			e := w.extent
+			e.last, e.trimmed = r.end, true
+			if err := d.decode(w, e); err != nil { // without that commit and those behind it
+				return nil, err
+			}
+			windows = windows[:i+1]
+			break
+		}
+		for _, p := range w.partial {
+			r.partial = append(r.partial, partialIn{p, w.extent})
+		}
+		if r.ended {
+			break
 		}
 	}
+	return windows, nil
 }
 
-// decode decodes the next extent. mu is held, but not while decoding; so it is with check and applyStripe.
-func (r *replay) decode(d *extentDecoder) {
-	i := r.nextDecode
-	slot := i % len(r.windows)
-	r.nextDecode++
-	r.state[slot] = windowDecoding
-	w := r.windows[slot]
-	r.mu.Unlock()
-	err := d.decode(w, r.extents[i])
-	r.mu.Lock()
-	if err != nil {
-		r.failLocked(err)
-		return
-	}
-	r.state[slot] = windowDecoded
-	r.moved.Broadcast()
-}
-
-// check looks at the damage that decoding found, now that everything before is applied, and begins to
-// apply the window. A damaged commit that nothing says was durable ends the log.
-func (r *replay) check(d *extentDecoder, slot int) {
-	w := r.windows[slot]
-	r.state[slot] = windowChecking
-	for _, p := range w.partial {
-		if p.commit <= r.maxSynced {
-			continue
-		}
-		e := w.extent
-		e.last, e.trimmed = p.commit-1, true
-		r.extents = r.extents[:r.nextApply+1]
-		r.end, r.ended = e.last, true
-		r.extents[r.nextApply] = e
-		r.mu.Unlock()
-		err := d.decode(w, e) // without that commit and those behind it
-		r.mu.Lock()
-		if err != nil {
-			r.failLocked(err)
-			return
-		}
-		break
-	}
-	for _, p := range w.partial {
-		r.partial = append(r.partial, partialIn{p, w.extent})
-	}
-	r.state[slot] = windowApplying
-	r.nextStripe, r.busy = 0, 0
-	r.skipIdleStripes(w)
-	r.finishIfApplied(slot)
-	r.moved.Broadcast()
-}
-
-// applyStripe gives one stripe of the window being applied to the handler.
-func (r *replay) applyStripe(slot int) {
-	w, stripe := r.windows[slot], r.nextStripe
-	r.nextStripe++
-	r.skipIdleStripes(w)
-	r.busy++
-	r.mu.Unlock()
-	err := r.handler.Apply(stripe, &StripeWindow{Runs: w.runs[stripe], Series: w.series, Samples: w.samples})
-	r.mu.Lock()
-	r.busy--
-	if err != nil {
-		r.failLocked(err)
-		return
-	}
-	r.finishIfApplied(slot)
-}
-
-func (r *replay) skipIdleStripes(w *window) {
-	for r.nextStripe < r.filter.stripes && len(w.runs[r.nextStripe]) == 0 {
-		r.nextStripe++
-	}
-}
-
-func (r *replay) finishIfApplied(slot int) {
-	if r.nextStripe < r.filter.stripes || r.busy > 0 {
-		return
-	}
-	w := r.windows[slot]
+// finish counts an applied round.
+func (r *replay) finish(windows []*window) {
 	t := &r.totals
-	t.read, t.applied = t.read.plus(w.counts), t.applied.plus(w.applied)
-	t.commits += w.commits
-	t.bytes += w.extent.end - w.extent.off
-	for i, index := range w.maxIndex {
-		t.maxIndex[i] = max(t.maxIndex[i], index)
+	for _, w := range windows {
+		t.read, t.applied = t.read.plus(w.counts), t.applied.plus(w.applied)
+		t.commits += w.commits
+		t.bytes += w.extent.end - w.extent.off
+		for i, index := range w.maxIndex {
+			t.maxIndex[i] = max(t.maxIndex[i], index)
+		}
 	}
-	r.state[slot] = windowFree
-	r.nextApply++
 	if now := time.Now(); r.progress != nil && now.Sub(r.lastReport) > progressInterval {
 		r.lastReport = now
 		r.progress(t.bytes, t.applied.Samples)
 	}
-	r.moved.Broadcast()
 }
 
 const progressInterval = 50 * time.Millisecond

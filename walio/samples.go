@@ -3,6 +3,7 @@ package walio
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // The body of a Samples record, after the type byte:
@@ -16,7 +17,8 @@ const sampleSizeMin = 1 + 1 + 8
 // sampleRange is a stretch of samples of one stripe.
 type sampleRange struct {
 	stripe, lo, hi int
-	maxRef         uint64
+	base           int64
+	maxIndex       uint32
 }
 
 // samples puts the samples of one record into w. It returns false, with nothing added, if body is malformed.
@@ -27,103 +29,125 @@ func (d *extentDecoder) samples(w *window, commit uint64, body []byte) (uint64, 
 	baseRef, baseTime := binary.BigEndian.Uint64(body), int64(binary.BigEndian.Uint64(body[8:]))
 	body = body[16:]
 	from := len(w.samples)
-	w.growSamples(len(body) / sampleSizeMin)
 	n, ok := d.decodeSamples(w.samples[:cap(w.samples)], from, body, baseRef, baseTime)
+	if !ok && n == cap(w.samples) { // the headers announced fewer
+		w.samples = slices.Grow(w.samples, len(body)/sampleSizeMin)
+		n, ok = d.decodeSamples(w.samples[:cap(w.samples)], from, body, baseRef, baseTime)
+	}
 	if !ok {
 		return 0, false
 	}
 	w.samples = w.samples[:n]
-	shift := d.filter.shift
 	for _, r := range d.ranges {
-		w.maxIndex[r.stripe] = max(w.maxIndex[r.stripe], r.maxRef>>shift)
+		w.maxIndex[r.stripe] = max(w.maxIndex[r.stripe], uint64(r.maxIndex))
 		if commit > d.filter.from[r.stripe] {
-			w.addRun(r.stripe, RunSamples, r.lo, r.hi)
+			w.addRun(r.stripe, RunSamples, r.lo, r.hi, r.base)
 			w.applied.Samples += uint64(r.hi - r.lo)
 		}
 	}
 	return uint64(n - from), true
 }
 
-// decodeSamples decodes body to out[n:] and returns where it ended. out has room for the shortest samples
-// possible. The stretches of stripes are left in d.ranges.
+// decodeSamples decodes body to out[n:] and returns where it ended: at the end of out if there is no room. The
+// stretches of stripes are left in d.ranges.
+//
+// Most samples belong to the stripe of the one before: run takes those, and all that can be wrong, or ends a
+// stretch, is met here.
 func (d *extentDecoder) decodeSamples(out []RefSample, n int, body []byte, baseRef uint64, baseTime int64) (int, bool) {
-	mask, shift := uint64(d.filter.stripes-1), d.filter.shift
-	refMin := uint64(1) << shift
-	refSpan := min(uint64(1)<<refBits, uint64(math.MaxUint32+1)<<shift) - refMin
 	d.ranges = d.ranges[:0]
 	cur := sampleRange{stripe: -1}
+	base := d.base
 	for len(body) > 0 {
-		var dref, dtime uint64
-		// Most differences of references take two or three bytes and most of times one.
-		if len(body) >= sampleSizeMax {
-			i := 3
-			b := body[:sampleSizeMax]
-			switch {
-			case b[0] < 0x80:
-				dref, i = uint64(b[0]), 1
-			case b[1] < 0x80:
-				dref, i = uint64(b[0]&0x7f)|uint64(b[1])<<7, 2
-			case b[2] < 0x80:
-				dref = uint64(b[0]&0x7f) | uint64(b[1]&0x7f)<<7 | uint64(b[2])<<14
-			default:
-				if dref, i = binary.Uvarint(b); i <= 0 {
-					return n, false
-				}
-			}
-			body = body[i:]
-			if body[0] < 0x80 {
-				dtime, i = uint64(body[0]), 1
-			} else if dtime, i = binary.Uvarint(body); i <= 0 {
-				return n, false
-			}
-			body = body[i:]
-		} else {
-			i := 0
-			if dref, i = binary.Uvarint(body); i <= 0 {
-				return n, false
-			}
-			body = body[i:]
-			if dtime, i = binary.Uvarint(body); i <= 0 {
-				return n, false
-			}
-			body = body[i:]
-		}
-		if len(body) < 8 {
+		dref, i := binary.Uvarint(body)
+		if i <= 0 {
 			return n, false
 		}
-		ref := baseRef + unzigzag(dref)
-		if ref-refMin >= refSpan {
+		dtime, k := binary.Uvarint(body[i:])
+		if k <= 0 || len(body)-i-k < 8 || n >= len(out) {
 			return n, false
 		}
-		if stripe := int(ref & mask); stripe != cur.stripe {
+		ref, t := baseRef+unzigzag(dref), baseTime+int64(unzigzag(dtime))
+		if !d.filter.valid(ref) {
+			return n, false
+		}
+		far := t-base != int64(int32(t-base))
+		if stripe := d.filter.stripe(ref); stripe != cur.stripe || far {
 			if cur.hi = n; cur.stripe >= 0 {
 				d.ranges = append(d.ranges, cur)
 			}
-			cur = sampleRange{stripe: stripe, lo: n}
+			if far {
+				base = t
+			}
+			cur = sampleRange{stripe: stripe, lo: n, base: base}
 		}
-		cur.maxRef = max(cur.maxRef, ref)
-		out[n] = RefSample{
-			T:     baseTime + int64(unzigzag(dtime)),
-			V:     binary.BigEndian.Uint64(body),
-			Index: uint32(ref >> shift),
-		}
+		index := uint32(ref >> d.filter.shift)
+		out[n] = RefSample{V: binary.BigEndian.Uint64(body[i+k:]), Index: index, Offset: int32(t - base)}
 		n++
-		body = body[8:]
+		i += k + 8
+		// Differences to the base in units of the stripe's own: the stripe stays where they are whole.
+		used, got, greatest := decodeRun(body[i:], out[n:], d.filter.shift, int64(baseRef-uint64(cur.stripe)), baseTime-base)
+		cur.maxIndex = max(cur.maxIndex, index, greatest)
+		n, body = n+got, body[i+used:]
 	}
 	if cur.hi = n; cur.stripe >= 0 {
 		d.ranges = append(d.ranges, cur)
 	}
+	d.base = base
 	return n, true
 }
 
-func unzigzag(u uint64) uint64 { return u>>1 ^ -(u & 1) }
-
-// growSamples makes room for n more samples.
-func (w *window) growSamples(n int) {
-	if cap(w.samples)-len(w.samples) >= n {
-		return
+// decodeRun decodes samples as long as they are of one stripe, their references and times are written in few
+// bytes, and the input is not near its end. ref is the base reference less the stripe, so that a reference of
+// the stripe has no bits below shift; offset the difference of the two base times.
+func decodeRun(body []byte, out []RefSample, shift uint, ref, offset int64) (used, n int, maxIndex uint32) {
+	low := int64(1)<<shift - 1
+	for len(body)-used >= 16 && n < len(out) {
+		w := binary.LittleEndian.Uint64(body[used:])
+		var dref uint64
+		i := used + 1
+		switch {
+		case w&0x80 == 0:
+			dref = w & 0x7f
+			w >>= 8
+		case w&0x8000 == 0:
+			dref = w&0x7f | w>>1&0x3f80
+			w >>= 16
+			i++
+		case w&0x800000 == 0:
+			dref = w&0x7f | w>>1&0x3f80 | w>>2&0x1fc000
+			w >>= 24
+			i += 2
+		default:
+			return used, n, maxIndex
+		}
+		var dtime uint64
+		i++
+		switch {
+		case w&0x80 == 0:
+			dtime = w & 0x7f
+		case w&0x8000 == 0:
+			dtime = w&0x7f | w>>1&0x3f80
+			i++
+		case w&0x800000 == 0:
+			dtime = w&0x7f | w>>1&0x3f80 | w>>2&0x1fc000
+			i += 2
+		default:
+			return used, n, maxIndex
+		}
+		r, t := ref+int64(unzigzag(dref)), offset+int64(unzigzag(dtime))
+		index := r >> shift
+		if r&low != 0 || index <= 0 || index > math.MaxUint32 || r >= 1<<refBits || t != int64(int32(t)) {
+			return used, n, maxIndex
+		}
+		if len(body)-i < 8 {
+			return used, n, maxIndex
+		}
+		out[n] = RefSample{V: binary.BigEndian.Uint64(body[i:]), Index: uint32(index), Offset: int32(t)}
+		maxIndex = max(maxIndex, uint32(index))
+		n++
+		used = i + 8
 	}
-	s := make([]RefSample, len(w.samples), max(len(w.samples)+n, 2*cap(w.samples)))
-	copy(s, w.samples)
-	w.samples = s
+	return used, n, maxIndex
 }
+
+func unzigzag(u uint64) uint64 { return u>>1 ^ -(u & 1) }

@@ -27,6 +27,10 @@ type extent struct {
 	trimmed bool
 }
 
+// samplesExpected is how many samples memory is set aside for: what the headers say, as far as it is believed
+// before the records are seen.
+func (e *extent) samplesExpected() int { return int(min(e.counts.Samples, growMax)) }
+
 func (e *extent) after() Totals { return e.before.plus(e.counts) }
 
 // segmentScan is what the first pass found in one segment.
@@ -44,16 +48,19 @@ type segmentScan struct {
 	skipped bool
 }
 
-// extentSizeMax bounds an extent, like the window, so that there is work for all workers.
-const extentSizeMax = 4 << 20
+// An extent is at most this part of a round of the replay, and this long, so that there is work for all workers.
+const (
+	extentShare   = 32
+	extentSizeMax = 4 << 20
+)
 
 // scanner scans segments. It belongs to one goroutine.
 type scanner struct {
-	fs     disk.FS
-	id     Identity
-	epoch  uint64
-	window uint64
-	kind   byte
+	fs    disk.FS
+	id    Identity
+	epoch uint64
+	load  uint64 // the most that an extent holds, unless it is one commit
+	kind  byte
 
 	r          recordReader
 	cur, spare *commitHeader
@@ -67,7 +74,7 @@ type scanner struct {
 
 func newScanner(opts *RecoverOptions, kind byte) *scanner {
 	return &scanner{
-		fs: opts.FS, id: opts.Identity, epoch: opts.Epoch, window: uint64(opts.Window), kind: kind,
+		fs: opts.FS, id: opts.Identity, epoch: opts.Epoch, load: uint64(opts.Window / extentShare), kind: kind,
 		cur: &commitHeader{}, spare: &commitHeader{},
 	}
 }
@@ -210,7 +217,7 @@ func (s *scanner) close(seg *segmentScan, end int64) {
 	if n := len(seg.extents); n > 0 && !s.damaged {
 		e := &seg.extents[n-1]
 		if !e.damaged && e.last+1 == h.commit && e.epoch == h.epoch && e.end == s.off &&
-			e.counts.plus(h.counts).load() <= s.window && end-e.off <= extentSizeMax {
+			e.counts.plus(h.counts).load() <= s.load && end-e.off <= extentSizeMax {
 			if h.counts.Samples > 0 {
 				if e.counts.Samples == 0 {
 					e.minT, e.maxT = h.minT, h.maxT

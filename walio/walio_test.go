@@ -99,7 +99,14 @@ type recorder struct {
 	stripes [stripesMax][]entry
 }
 
-func (r *recorder) Apply(stripe int, w *StripeWindow) error {
+func (r *recorder) Apply(stripe int, windows []StripeWindow) error {
+	for _, w := range windows {
+		r.apply(stripe, w)
+	}
+	return nil
+}
+
+func (r *recorder) apply(stripe int, w StripeWindow) {
 	for _, run := range w.Runs {
 		switch run.Kind {
 		case RunSeries:
@@ -109,13 +116,12 @@ func (r *recorder) Apply(stripe int, w *StripeWindow) error {
 		case RunSamples:
 			for _, s := range w.Samples[run.Lo:run.Hi] {
 				ref := uint64(s.Index)*uint64(testIdentity.Stripes) + uint64(stripe)
-				r.stripes[stripe] = append(r.stripes[stripe], entry{ref: ref, t: s.T, v: s.V})
+				r.stripes[stripe] = append(r.stripes[stripe], entry{ref: ref, t: run.Base + int64(s.Offset), v: s.V})
 			}
 		case RunRecord:
 			r.stripes[stripe] = append(r.stripes[stripe], entry{rec: string(run.Record)})
 		}
 	}
-	return nil
 }
 
 // key builds a canonical label set.

@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"math/bits"
+	"slices"
+
+	"github.com/rekindledb/rekindle/walio"
+)
+
+// refSample is a sample and the index of its series.
+type refSample struct {
+	t     int64
+	v     uint64
+	index uint32
+}
+
+// order brings samples of a stripe from the order of the log, scrape after scrape, into the order of memory,
+// series after series: a record and an open chunk are then fetched once for all their samples. Samples of one
+// series keep their order.
+type order struct {
+	samples []refSample
+	next    []uint32 // of a bucket: where its next sample goes
+}
+
+// orderMax is how many samples are ordered at a time, to the next whole run: what fits into a cache.
+const orderMax = 128 << 10
+
+// load orders the next samples behind c. It returns false if there are none. indexes is the number of indexes
+// in use, which all but a damaged log stays below.
+func (o *order) load(c *cursor, indexes uint32) bool {
+	from, n, runs := *c, 0, 0
+	for n < orderMax {
+		run, _ := c.next()
+		if run == nil {
+			break
+		}
+		n += len(run)
+		runs++
+	}
+	if n == 0 {
+		return false
+	}
+	// A bucket a series, or as many series as make the buckets no more than the samples.
+	shift := max(0, bits.Len32(indexes)-bits.Len32(uint32(n)))
+	last := indexes >> shift
+	o.next = slices.Grow(o.next[:0], int(last)+2)[:last+2]
+	clear(o.next)
+	for k, c := 0, from; k < runs; k++ {
+		run, _ := c.next()
+		for _, x := range run {
+			o.next[min(x.Index>>shift, last)+1]++
+		}
+	}
+	for i := range last + 1 {
+		o.next[i+1] += o.next[i]
+	}
+	o.samples = slices.Grow(o.samples[:0], n)[:n]
+	for k, c := 0, from; k < runs; k++ {
+		run, base := c.next()
+		for _, x := range run {
+			at := &o.next[min(x.Index>>shift, last)]
+			o.samples[*at] = refSample{t: base + int64(x.Offset), v: x.V, index: x.Index}
+			*at++
+		}
+	}
+	return true
+}
+
+// cursor walks over the runs of samples of some windows.
+type cursor struct {
+	windows []walio.StripeWindow
+	run     int
+}
+
+// next returns the next run and what its times are offsets from; nil at the end.
+func (c *cursor) next() (run []walio.RefSample, base int64) {
+	for ; len(c.windows) > 0; c.windows, c.run = c.windows[1:], 0 {
+		for w := &c.windows[0]; c.run < len(w.Runs); {
+			r := &w.Runs[c.run]
+			c.run++
+			if r.Kind == walio.RunSamples && r.Lo < r.Hi {
+				return w.Samples[r.Lo:r.Hi], r.Base
+			}
+		}
+	}
+	return nil, 0
+}
