@@ -19,8 +19,9 @@ type testRoot struct {
 func rootOf(a *Arena) *testRoot { return (*testRoot)(a.Root()) }
 
 // Random operations on an arena and on Go maps and slices; after each round the arena is imaged into two
-// slots in turn, by what CopyDirty says has changed, and loaded back from them. A structure that forgets to
-// touch what it stores shows as a slot that differs from the arena.
+// slots in turn, by a Copy of what has changed, and loaded back from them. In some rounds most of the copy is made
+// while the operations go on. A structure that forgets to touch what it stores, and a copy that misses what changes
+// behind it, show as a slot that differs from the arena.
 func TestModel(t *testing.T) {
 	for seed := range uint64(3) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -34,11 +35,17 @@ func TestModel(t *testing.T) {
 			class  []uint8
 			slots  [2][]byte
 			value  uint32
+			c      Copy
 		)
 		for round := range 24 {
 			r := rootOf(a)
+			s, step := uint8(round%2), rng.IntN(3)
+			c.Begin(a, s, slots[s] == nil, c.Buffer())
 			for range rng.IntN(3000) {
 				value++
+				if step > 0 && rng.IntN(20) == 0 {
+					c.Step(a, step*rng.IntN(4)*ExtentSize)
+				}
 				switch rng.IntN(6) {
 				case 0:
 					tag := uint32(rng.IntN(50)) * 0x9e3779b1 // many of the same
@@ -72,9 +79,8 @@ func TestModel(t *testing.T) {
 					}
 				}
 			}
-			s := uint8(round % 2)
-			_, runs := a.CopyDirty(s, slots[s] == nil, nil, nil)
-			for _, run := range runs {
+			c.Finish(a)
+			for _, run := range c.Runs() {
 				end := int(run.First)*ExtentSize + len(run.Data)
 				if len(slots[s]) < end {
 					slots[s] = append(slots[s], make([]byte, end-len(slots[s]))...)

@@ -10,7 +10,7 @@
 // # Extents, and what an image needs
 //
 // The range is cut into extents of 4096 bytes (ExtentSize). Whoever stores into an arena calls Touch (or
-// uses a method here that does), which marks the extents as changed for both image slots; CopyDirty copies
+// uses a method here that does), which marks the extents as changed for both image slots; a Copy takes
 // what changed since one slot was last written. An image is therefore the extents [0, Size()), and writing
 // one costs what changed, not what exists. Two regions, one for what changes with every scrape and one that
 // only grows, fall out of it by placing things by purpose: each purpose fills its own spans of extents.

@@ -64,7 +64,7 @@ func (m *model) change(r *rand.Rand) {
 	}
 }
 
-// runs copies what changed since the slot was written, as arena.CopyDirty does.
+// runs copies what changed since the slot was written, as arena.Copy does.
 func (m *model) runs(slot SlotID, all bool) []arena.Run {
 	if all {
 		for i := range m.extents() {

@@ -48,7 +48,7 @@ type Identity struct {
 }
 
 // SlotID names one of the two files that a stripe's images are written to in turn. It is also the slot of
-// arena.CopyDirty.
+// arena.Copy.
 type SlotID uint8
 
 // Slots.

@@ -10,7 +10,7 @@ import (
 // by one goroutine, and then Store.Publish. One that is not published is forgotten: the next Begin of the
 // stripe gives another one that writes everything.
 type Writer struct {
-	// Slot is where it goes: the one that does not hold the stripe's newest synced image. arena.CopyDirty
+	// Slot is where it goes: the one that does not hold the stripe's newest synced image. arena.Copy
 	// wants it.
 	Slot SlotID
 	// All says that every extent is needed, because what the slot holds is not known, and not only those

@@ -234,7 +234,7 @@ func TestNewerLayoutsAreRefused(t *testing.T) {
 			w := store.Begin(0)
 			s := stripe{reserve: 1 << 20}
 			require.NoError(t, s.open())
-			_, runs := s.a.CopyDirty(uint8(w.Slot), true, nil, nil)
+			runs := copyOf(s.a, uint8(w.Slot))
 			meta := ckpt.Meta{Commit: store.Catalogue().SyncedThrough, Extents: uint32(s.a.Size() / 4096), Layout: arenaLayout}
 			change(&meta)
 			require.NoError(t, w.Write(meta, runs))

@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/stretchr/testify/require"
+
+	"github.com/rekindledb/rekindle/arena"
 )
 
 // testNow is the wall clock of engine tests.
@@ -69,6 +71,14 @@ func push(t testing.TB, e *Engine, tenant string, b *Batch) AppendResult {
 
 func pod(i int) labels.Labels {
 	return labels.FromStrings(model.MetricNameLabel, fmt.Sprintf("metric_%d", i%7), "pod", fmt.Sprintf("pod-%d", i), "namespace", fmt.Sprintf("ns-%d", i%3))
+}
+
+// copyOf is all of an arena.
+func copyOf(a *arena.Arena, slot uint8) []arena.Run {
+	var c arena.Copy
+	c.Begin(a, slot, true, nil)
+	c.Finish(a)
+	return c.Runs()
 }
 
 // contents is everything a tenant answers, by series: sorted samples.

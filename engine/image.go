@@ -21,8 +21,9 @@ import (
 //
 // One round:
 //
-//	imager     picks stripes, makes the buffers large enough, asks for them, kicks the log
-//	committer  in commit c, under each stripe's lock: takes the pending entries, copies the changed extents
+//	imager     picks stripes, copies their changed extents, a few at a time under the stripe's lock, asks for an
+//	           image, kicks the log
+//	committer  in commit c, under each stripe's lock: takes the pending entries, copies what changed meanwhile
 //	imager     writes the slots, walks them, waits until the log is synced through c, syncs the chunk files to
 //	           the lengths named, syncs the slots, publishes; then lets the log be cut
 type imager struct {
@@ -71,7 +72,7 @@ const (
 	// imageRetry is the pause after an image that failed.
 	imageRetry = time.Second
 
-	// A round holds up the commit by the copies of all its stripes, some 0.1 ms a MiB.
+	// A round takes copy buffers for all its stripes, and its last copies hold up a commit together.
 	roundStripes = 8
 	roundBytes   = 32 << 20
 )
@@ -247,8 +248,11 @@ func (m *imager) round(ctx context.Context, stripes []int) (err error) {
 	return errors.Join(err, m.cut())
 }
 
-// take has the committer copy stripes into shots.
+// take copies stripes, and has the committer complete the copies.
 func (m *imager) take(ctx context.Context, stripes []int) error {
+	if err := m.t.wal.Err(); err != nil { // it would take no commit
+		return err
+	}
 	mask := uint64(0)
 	slices.Sort(stripes) // the committer goes through them in this order
 	for k, i := range stripes {
@@ -256,6 +260,7 @@ func (m *imager) take(ctx context.Context, stripes []int) error {
 			m.bufs = append(m.bufs, copyBuffer{})
 		}
 		m.bufs[k].reserve(m.t.stripes[i].changed(len(m.store.Entries(i)) < 2))
+		m.prepare(&m.t.stripes[i], &m.bufs[k])
 		mask |= 1 << i
 	}
 	m.shots = m.shots[:0]
@@ -289,10 +294,8 @@ func (m *imager) done() { m.copied <- struct{}{} }
 
 // copyLocked takes a stripe's image: under its lock, after its pending entries went into the commit.
 func (m *imager) copyLocked(s *stripe, commit uint64) {
-	begun := time.Now()
 	m.t.e.cfg.crash("copy")
 	m.shots = append(m.shots, m.shoot(s, commit, &m.bufs[len(m.shots)]))
-	m.shots[len(m.shots)-1].held = time.Since(begun)
 	m.t.e.cfg.crash("copied")
 }
 

@@ -18,11 +18,11 @@ type shot struct {
 	stripe *stripe
 	commit uint64
 	meta   ckpt.Meta
-	runs   []arena.Run
-	tail   int64 // what the stripe's tail was: given back if the image fails
-	entry  int64 // where it stands among the entries given to the log
-	held   time.Duration
-	err    error // why it will not be published
+	copy   *arena.Copy
+	tail   int64         // what the stripe's tail was: given back if the image fails
+	entry  int64         // where it stands among the entries given to the log
+	held   time.Duration // the longest that the stripe's lock was held for the copy
+	err    error         // why it will not be published
 }
 
 func (x *shot) fail(err error) {
@@ -31,19 +31,20 @@ func (x *shot) fail(err error) {
 	}
 }
 
-func (x *shot) bytes() (n uint64) {
-	for _, r := range x.runs {
-		n += uint64(len(r.Data))
-	}
-	return n
-}
+func (x *shot) bytes() uint64 { return uint64(len(x.copy.Buffer())) }
 
 // copyBuffer is what a stripe is copied into. It lies outside the Go heap, which would keep twice its size.
 type copyBuffer struct {
 	region *arena.Region
 	data   []byte
-	runs   []arena.Run
+	copy   arena.Copy
+	w      *ckpt.Writer  // that the copy is for
+	held   time.Duration // the longest that the stripe's lock was held for it so far
 }
+
+// copyStep is how much is copied under a stripe's lock at a time, before the commit that the image is of: some
+// 0.05 ms.
+const copyStep = 256 << 10
 
 // reserve makes the buffer large enough for size bytes of extents, and touches it: a page fault every 4 KiB
 // under the stripe's lock would take fifty times as long as the copy. Without memory for it the copy makes its
@@ -72,18 +73,42 @@ func (b *copyBuffer) release() {
 	if b.region != nil {
 		_ = b.region.Release()
 	}
-	*b = copyBuffer{runs: b.runs[:0]}
+	*b = copyBuffer{}
 }
 
-// shoot copies a stripe whose pending entries are all in commits up to commit. Under the stripe's lock.
+// prepare copies a stripe step by step while it is used. What changes meanwhile, shoot copies again: it has little
+// left to do, so that no push waits for long, however many series the stripe has.
+func (m *imager) prepare(s *stripe, b *copyBuffer) {
+	b.held = 0
+	s.hold(b, func() {
+		b.w = m.store.Begin(s.id)
+		b.copy.Begin(s.a, uint8(b.w.Slot), b.w.All, b.data)
+	})
+	for more := true; more; {
+		s.hold(b, func() { more = b.copy.Step(s.a, copyStep) })
+	}
+}
+
+// hold does something under the stripe's lock, and notes how long it took.
+func (s *stripe) hold(b *copyBuffer, do func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	begun := time.Now()
+	do()
+	b.held = max(b.held, time.Since(begun))
+}
+
+// shoot completes the copy of a stripe whose pending entries are all in commits up to commit. Under the stripe's lock.
 func (m *imager) shoot(s *stripe, commit uint64, b *copyBuffer) shot {
+	begun := time.Now()
 	if s.root.mutation.Load()&1 == 1 {
 		// Under the lock this cannot be; were it so, neither memory nor image could be trusted.
 		exit(s.id, "an image was asked for", nil)
 	}
-	w := m.store.Begin(s.id)
-	b.data, b.runs = s.a.CopyDirty(uint8(w.Slot), w.All, b.data, b.runs)
-	return shot{w: w, stripe: s, commit: commit, meta: s.meta(m.t, commit), runs: b.runs, tail: s.tail.Swap(0), entry: m.t.logged.Load()}
+	b.copy.Finish(s.a)
+	x := shot{w: b.w, stripe: s, commit: commit, meta: s.meta(m.t, commit), copy: &b.copy, tail: s.tail.Swap(0), entry: m.t.logged.Load()}
+	x.held = max(b.held, time.Since(begun))
+	return x
 }
 
 // meta describes the stripe as it is now. Under the stripe's lock.
@@ -160,7 +185,7 @@ func (m *imager) write(x *shot) error {
 	if next := m.nextSegment(); next > 0 {
 		x.meta.Segment = next - 1
 	}
-	if err := x.w.Write(x.meta, x.runs); err != nil {
+	if err := x.w.Write(x.meta, x.copy.Runs()); err != nil {
 		return err
 	}
 	m.t.e.cfg.crash("written")
@@ -234,6 +259,7 @@ func (m *imager) finalStripe(s *stripe, commit uint64) (*ckpt.Writer, error) {
 	size := s.a.Changed()
 	s.mu.Unlock()
 	m.bufs[0].reserve(size)
+	m.prepare(s, &m.bufs[0])
 	s.mu.Lock() // nothing is appended any more
 	x := m.shoot(s, commit, &m.bufs[0])
 	s.mu.Unlock()

@@ -80,7 +80,7 @@ var totals = []metric{
 		func(s *engine.Stats) float64 { return float64(s.Images.Bytes) }),
 	counter("rekindle_image_seconds_total", "Time spent on published images.",
 		func(s *engine.Stats) float64 { return s.Images.Seconds }),
-	largest("rekindle_image_hold_seconds", "Longest time that taking an image held back commits.",
+	largest("rekindle_image_hold_seconds", "Longest time that a stripe was locked to be copied: pushes to it waited.",
 		func(s *engine.Stats) float64 { return s.Images.LongestHold.Seconds() }),
 	gauge("rekindle_image_broken_stripes", "Stripes whose memory contradicts itself. Above 0: they are not imaged any more and their log is kept; report it, and restart.",
 		func(s *engine.Stats) float64 { return float64(s.Images.Broken) }),
