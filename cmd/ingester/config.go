@@ -81,6 +81,8 @@ type QuerierConfig struct {
 	Timeout       time.Duration `yaml:"timeout"`
 	MaxSamples    int           `yaml:"max_samples"`
 	LookbackDelta time.Duration `yaml:"lookback_delta"`
+
+	QueryIngestersWithin time.Duration `yaml:"query_ingesters_within"`
 }
 
 // Values of -ingester.wal-sync and -blocks-storage.tsdb.wal-compression-type.
@@ -123,6 +125,7 @@ func (c *Config) RegisterFlags(f *flag.FlagSet) {
 	f.IntVar(&c.Querier.MaxConcurrent, "querier.max-concurrent", 20, "Queries that run at the same time; others wait.")
 	f.DurationVar(&c.Querier.Timeout, "querier.timeout", 2*time.Minute, "A query that takes longer is ended.")
 	f.IntVar(&c.Querier.MaxSamples, "querier.max-samples", 50e6, "Samples that one query may hold in memory; a query that needs more fails.")
+	f.DurationVar(&c.Querier.QueryIngestersWithin, "querier.query-ingesters-within", 0, "How far back the cluster's queriers ask ingesters, as set there. 0 means without limit: questions over gRPC about labels of times before the oldest sample are then answered from all samples.")
 	f.DurationVar(&c.Querier.LookbackDelta, "querier.lookback-delta", 5*time.Minute, "How far back a query looks for the newest sample of a series.")
 }
 

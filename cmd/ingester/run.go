@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/rekindledb/rekindle/engine/promstore"
+	"github.com/rekindledb/rekindle/rpc/grpcsrv"
 	"github.com/rekindledb/rekindle/rpc/guard"
 	"github.com/rekindledb/rekindle/rpc/httpsrv"
 	"github.com/rekindledb/rekindle/rpc/metrics"
@@ -31,7 +32,7 @@ var processStart = time.Now()
 
 // database is what run brings up and takes down: the engine, in a test something else.
 type database interface {
-	httpsrv.Store
+	grpcsrv.Store
 	prometheus.Collector
 	source(tenant string) promstore.Source
 	// status may be called at any time, Append, Metadata and source after recover and until close.
@@ -117,6 +118,7 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		MaxRequests: o.Ingester.Instance.MaxInflightPushRequests,
 		MaxBytes:    o.Ingester.Instance.MaxInflightPushRequestsBytes,
 	}, reg)
+	rates, tenancy := new(guard.Rates), guard.Tenancy{Required: o.AuthEnabled, Default: o.NoAuthTenant}
 	queries := metrics.NewQueries(reg)
 	source := func(tenant string) promstore.Source { return queries.Count(db.source(tenant)) }
 	defaults, err := load(nil)
@@ -128,7 +130,8 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		Source:    source,
 		Gate:      gate,
 		Admission: admission,
-		Tenancy:   guard.Tenancy{Required: o.AuthEnabled, Default: o.NoAuthTenant},
+		Rates:     rates,
+		Tenancy:   tenancy,
 		Decoder:   decoderOptions(o),
 		Query: httpsrv.QueryOptions{
 			MaxConcurrent: o.Querier.MaxConcurrent,
@@ -143,6 +146,16 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		Registerer: reg,
 		Gatherer:   reg,
 	}, srv.HTTP)
+	grpcsrv.New(grpcsrv.Options{
+		Store:                db,
+		Source:               source,
+		Gate:                 gate,
+		Admission:            admission,
+		Rates:                rates,
+		Tenancy:              tenancy,
+		QueryIngestersWithin: o.Querier.QueryIngestersWithin,
+		Registerer:           reg,
+	}).Register(srv.GRPC)
 
 	watcher := services.NewFailureWatcher()
 	watcher.WatchManager(manager)
@@ -180,6 +193,8 @@ func newServer(o *options, logger *slog.Logger, reg *prometheus.Registry) (*serv
 	c.DisableRequestSuccessLog = !logger.Enabled(context.Background(), slog.LevelDebug)
 	c.Registerer, c.Gatherer = reg, reg
 	c.SignalHandler = newUnsignalled()
+	c.GRPCOptions = grpcsrv.ServerOptions()
+	grpcsrv.SetMaxMessageSize(c.GRPCServerMaxRecvMsgSize)
 	return server.New(c)
 }
 

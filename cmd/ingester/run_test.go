@@ -55,6 +55,8 @@ func (*slowDB) status() guard.Status {
 func (*slowDB) source(string) promstore.Source                                   { return nil }
 func (*slowDB) Append(context.Context, string, *engine.Batch) (int, error)       { return 0, nil }
 func (*slowDB) Metadata(string, string, func(string, []engine.Description) bool) {}
+func (*slowDB) Tenants() []string                                                { return nil }
+func (*slowDB) Stats(string, *engine.Stats) bool                                 { return false }
 func (*slowDB) Describe(chan<- *prometheus.Desc)                                 {}
 func (*slowDB) Collect(chan<- prometheus.Metric)                                 {}
 

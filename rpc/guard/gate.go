@@ -91,6 +91,9 @@ func (g *Gate) EnterPush() *Refusal {
 // Leave ends what Enter began.
 func (g *Gate) Leave() { g.inside.Done() }
 
+// Closing is closed when the gate begins to close.
+func (g *Gate) Closing() <-chan struct{} { return g.closing.Done() }
+
 // EnterQuery is Enter for a query, whose context ends when the gate closes. leave is called in the end.
 func (g *Gate) EnterQuery(ctx context.Context) (query context.Context, leave func(), no *Refusal) {
 	if no := g.Enter(); no != nil {

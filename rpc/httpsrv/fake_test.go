@@ -112,6 +112,7 @@ func newHarness(t *testing.T, change func(*Options)) *harness {
 			return fakeSource{tenant}
 		},
 		Gate:       h.gate,
+		Rates:      new(guard.Rates),
 		Admission:  guard.NewAdmission(guard.Limits{}, prometheus.NewRegistry()),
 		Tenancy:    guard.Tenancy{Default: "anonymous"},
 		Decoder:    decoder,

@@ -24,6 +24,7 @@ type pushHandler struct {
 	gate      *guard.Gate
 	tenancy   guard.Tenancy
 	admission *guard.Admission
+	rates     *guard.Rates
 	maxBody   int64
 	requests  sync.Pool // of *request
 }
@@ -45,6 +46,7 @@ func newPushHandler(o *Options) *pushHandler {
 		gate:      o.Gate,
 		tenancy:   o.Tenancy,
 		admission: o.Admission,
+		rates:     o.Rates,
 		maxBody:   int64(o.Decoder.MaxMessageSize),
 	}
 	h.requests.New = func() any { return &request{decoder: wire.NewDecoder(o.Decoder)} }
@@ -104,6 +106,7 @@ func (h *pushHandler) push(r *http.Request, version wire.Version) (stored int, n
 		return 0, &guard.Refusal{Code: http.StatusBadRequest, Text: err.Error()}
 	}
 	stored, err := h.store.Append(r.Context(), tenant, &req.batch)
+	h.rates.Add(tenant, false, stored)
 	return stored, guard.RefusalOf(r.Context(), err)
 }
 

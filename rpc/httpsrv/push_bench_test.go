@@ -26,7 +26,7 @@ func BenchmarkPush(b *testing.B) {
 			gate.Open()
 			store := &fake{discard: true}
 			h := newPushHandler(&Options{
-				Store: store, Gate: gate, Tenancy: guard.Tenancy{Default: "anonymous"}, Decoder: wire.DefaultOptions(),
+				Store: store, Gate: gate, Tenancy: guard.Tenancy{Default: "anonymous"}, Decoder: wire.DefaultOptions(), Rates: new(guard.Rates),
 				Admission: guard.NewAdmission(guard.Limits{MaxRequests: 100, MaxBytes: 1 << 30}, prometheus.NewRegistry()),
 			})
 			r := mux.NewRouter()

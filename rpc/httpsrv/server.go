@@ -36,6 +36,9 @@ type Options struct {
 	// Admission bounds pushes, those that come by other protocols included.
 	Admission *guard.Admission
 
+	// Rates counts what pushes store.
+	Rates *guard.Rates
+
 	Tenancy guard.Tenancy
 	// Decoder holds the limits of one push.
 	Decoder wire.Options

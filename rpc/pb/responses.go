@@ -54,6 +54,9 @@ func appendLabels(dst []byte, num protowire.Number, l labels.Labels) []byte {
 	return dst
 }
 
+// SizeMetric is how many bytes AppendMetric appends.
+func SizeMetric(l labels.Labels) int { return sizeBytes(sizeLabels(l)) }
+
 // AppendMetric appends a series to a MetricsForLabelMatchersResponse.
 //
 //	metric=1 repeated Metric: labels=1 repeated LabelPair
