@@ -16,6 +16,7 @@ const blockSize = 64 << 10
 type contents struct {
 	fs   disk.FS
 	path string // in fs; "" for a file that was made here
+	was  int64  // size of the file below
 
 	mu     sync.Mutex
 	file   disk.File // open while handles need it

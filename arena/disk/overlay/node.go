@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"time"
 
@@ -15,9 +16,9 @@ type node struct {
 	time time.Time
 	file *contents // nil for a directory
 
-	// children of a directory; read from below when they are first needed.
-	children map[string]*node
-	read     bool
+	// children of a directory; read from below when they are first needed. was are those that were found then.
+	children, was map[string]*node
+	read          bool
 }
 
 func newDir() *node {
@@ -36,7 +37,7 @@ func below(fsys disk.FS, path string) (*node, error) {
 	}
 	n := &node{path: path, mode: info.Mode(), time: info.ModTime()}
 	if !info.IsDir() {
-		n.file = &contents{fs: fsys, path: path, size: info.Size(), below: info.Size()}
+		n.file = &contents{fs: fsys, path: path, size: info.Size(), below: info.Size(), was: info.Size()}
 	}
 	return n, nil
 }
@@ -56,7 +57,7 @@ func (n *node) list(fsys disk.FS) error {
 			return err
 		}
 	}
-	n.children, n.read = children, true
+	n.children, n.was, n.read = children, maps.Clone(children), true
 	return nil
 }
 

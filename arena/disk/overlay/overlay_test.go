@@ -160,3 +160,50 @@ func TestHandles(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrClosed)
 	require.ErrorIs(t, f.Close(), fs.ErrClosed)
 }
+
+// Changes names what differs from below and nothing else: bytes that were written as they stood are no change.
+func TestChanges(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"cut", "same", "written", "grown", "removed", "replaced", "sub/cut", "gone/x", "untouched"} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), bytes.Repeat([]byte("0123456789"), 20_000), 0o644))
+	}
+	o := New(disk.OS)
+	require.NoError(t, o.Mount("/m", dir))
+	change := func(name string, do func(disk.File) error) {
+		f, err := o.OpenRW(filepath.Join("/m", name))
+		require.NoError(t, err)
+		require.NoError(t, do(f))
+		require.NoError(t, f.Close())
+	}
+	write := func(b string, off int64) func(disk.File) error {
+		return func(f disk.File) error { _, err := f.WriteAt([]byte(b), off); return err }
+	}
+	for _, name := range []string{"cut", "sub/cut"} {
+		change(name, func(f disk.File) error { return f.Truncate(70_000) })
+	}
+	change("cut", write("345", 69_993))
+	change("same", write("45678", 100_004))
+	change("written", write("45x78", 100_004))
+	change("grown", write("0", 200_000))
+	require.NoError(t, o.Remove("/m/removed"))
+	require.NoError(t, o.RemoveAll("/m/gone"))
+	require.NoError(t, o.Remove("/m/replaced"))
+	for _, name := range []string{"/m/replaced", "/m/sub/new"} {
+		f, err := o.Create(name)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+	}
+	got, err := o.Changes("/m")
+	require.NoError(t, err)
+	require.Equal(t, []Change{
+		{"/m/cut", Cut, 70_000},
+		{"/m/gone", Removed, 0},
+		{"/m/grown", Written, 200_000},
+		{"/m/removed", Removed, 0},
+		{"/m/replaced", Replaced, 0},
+		{"/m/sub/cut", Cut, 70_000},
+		{"/m/sub/new", Created, 0},
+		{"/m/written", Written, 100_006},
+	}, got)
+}
