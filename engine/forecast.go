@@ -154,6 +154,9 @@ func (e *Engine) LastRestart() Restart {
 	return e.forecast.last
 }
 
+// FailedStarts is how many starts in a row before this one did not become ready.
+func (e *Engine) FailedStarts() int { return max(e.starts.Failed-1, 0) }
+
 // Forecast is how long it would take, from the start of the process, until everything that is held now can be
 // queried again, if the process died now.
 func (e *Engine) Forecast() time.Duration {

@@ -37,6 +37,8 @@ type imager struct {
 	shots  []shot // the committer's while it has a claim, else the imager's
 	bufs   []copyBuffer
 
+	segment uint64 // nextSegment while the log is being replayed
+
 	budget int64 // entries whose replay takes the restart target
 
 	mu struct {
@@ -321,6 +323,9 @@ func (m *imager) idle(synced uint64) []ckpt.Idle {
 
 // nextSegment is greater than the number of every segment of the log, whatever becomes of its files.
 func (m *imager) nextSegment() uint64 {
+	if m.t.wal == nil { // it is not open yet
+		return m.segment
+	}
 	var st walio.Stats
 	m.t.wal.Stats(&st)
 	return uint64(st.CurrentSegment + 1)

@@ -49,14 +49,19 @@ func (t *Tenant) recover(ctx context.Context, store *ckpt.Store, p *progress) er
 	began = time.Now()
 	r := &replayer{t: t}
 	p.phase(phaseScan, 0)
-	res, err := walio.Recover(ctx, walio.RecoverOptions{
+	opts := walio.RecoverOptions{
 		FS: t.e.cfg.FS, Dir: filepath.Join(t.dir, walDir), Identity: t.walIdentity(), Epoch: cat.Epoch + 1,
 		From: from, SyncedThrough: cat.SyncedThrough, MinCommit: maxOf(from, cat.SyncedThrough),
 		MinSegment: int(max(segment, cat.NextSegment)),
 		AsideDir:   filepath.Join(t.e.cfg.Dir, asideDir, t.id), Ledger: filepath.Join(t.dir, ledgerFile),
 		Progress: p.log,
 		Logger:   t.e.cfg.Logger,
-	}, r)
+	}
+	if t.e.starts.careful() {
+		done := t.recoverCarefully(store, cat.Epoch, &opts)
+		defer done()
+	}
+	res, err := walio.Recover(ctx, opts, r)
 	if err != nil {
 		return err
 	}
@@ -231,9 +236,7 @@ func (t *Tenant) finishStripes(res *walio.Result) error {
 		if s.a == nil {
 			continue
 		}
-		// An index beyond the greatest one was never given.
-		if m := res.MaxIndex[i]; m < maxIndex && uint32(m) >= s.root.next {
-			s.root.next = uint32(m) + 1
+		if s.passIndex(res.MaxIndex[i]) {
 			s.replayed = true
 		}
 		if s.replayed {
@@ -247,6 +250,16 @@ func (t *Tenant) finishStripes(res *walio.Result) error {
 		raiseTo(&t.maxT, s.root.maxT)
 	}
 	return nil
+}
+
+// passIndex makes the next series' index greater than one that the log has seen, and reports whether it was not.
+// An index beyond the greatest one was never given.
+func (s *stripe) passIndex(index uint64) bool {
+	if index >= maxIndex || uint32(index) < s.root.next {
+		return false
+	}
+	s.root.next = uint32(index) + 1
+	return true
 }
 
 // stripeFiles is what lies in the chunk directory of a stripe.

@@ -22,6 +22,9 @@ type startFile struct {
 	Speed restartSpeed `json:"speed"`
 }
 
+// careful tells whether so many starts have failed that this one must leave something behind: the third in a row.
+func (s *startFile) careful() bool { return s.Failed >= 3 }
+
 const (
 	startFileName = "starts.json"
 	startFileSize = 256 // always, so that it needs no room later

@@ -174,21 +174,34 @@ func (r *recovery) replay(ctx context.Context) error {
 			total += e.end - e.off
 		}
 	}
-	rp := &replay{
-		handler: r.handler, extents: extents, maxSynced: r.plan.maxSynced,
-		filter: newFilter(r.opts.Identity.Stripes, r.from), load: uint64(r.opts.Window),
-		progress: func(bytes int64, samples uint64) { r.report("replay", bytes, total, samples) },
+	settlements, done := settlements{r: r}, int64(0)
+	for {
+		stretch := settlements.stretch(extents)
+		t := &r.result
+		before := t.Applied.Samples
+		rp := &replay{
+			handler: r.handler, extents: stretch, maxSynced: r.plan.maxSynced,
+			filter: newFilter(r.opts.Identity.Stripes, r.from), load: uint64(r.opts.Window),
+			progress: func(bytes int64, samples uint64) { r.report("replay", done+bytes, total, before+samples) },
+		}
+		if err := r.run(ctx, rp); err != nil {
+			return err
+		}
+		r.partial = append(r.partial, rp.partial...)
+		t.Commits, t.Read, t.Applied = t.Commits+rp.totals.commits, t.Read.plus(rp.totals.read), t.Applied.plus(rp.totals.applied)
+		done += rp.totals.bytes
+		extents = extents[len(stretch):]
+		if rp.ended {
+			r.endAt(rp.end)
+			return nil
+		}
+		if len(extents) == 0 {
+			return nil
+		}
+		if err := settlements.settle(ctx, stretch[len(stretch)-1].last, r.partial); err != nil {
+			return err
+		}
 	}
-	if err := r.run(ctx, rp); err != nil {
-		return err
-	}
-	if rp.ended {
-		r.endAt(rp.end)
-	}
-	r.partial = rp.partial
-	t := &r.result
-	t.Commits, t.Read, t.Applied = rp.totals.commits, rp.totals.read, rp.totals.applied
-	return nil
 }
 
 func (r *recovery) run(ctx context.Context, rp *replay) error {

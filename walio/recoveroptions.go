@@ -1,6 +1,7 @@
 package walio
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -83,6 +84,12 @@ type RecoverOptions struct {
 	AsideDir string
 	// Ledger is the file to which losses are appended, one JSON object a line. Empty means only the Result has them.
 	Ledger string
+
+	// Settle is called while the log is replayed, after every SettleBytes of it, by one goroutine: all stripes are at
+	// the commit given, the log is synced up to it, and the caller may make images of it. An error ends Recover. nil
+	// leaves it out.
+	Settle      func(context.Context, Settled) error
+	SettleBytes int64
 
 	// Workers is the number of goroutines that decode and apply. Default GOMAXPROCS.
 	Workers int

@@ -37,6 +37,7 @@ func (*Engine) Describe(to chan<- *prometheus.Desc) {
 	to <- discardedMetadata
 	to <- restartForecast
 	to <- restartLast
+	to <- failedStarts
 	to <- recoveryDone
 	to <- recoveryLeft
 	for i := range totals {
@@ -99,6 +100,7 @@ func collectStart(to chan<- prometheus.Metric, e *engine.Engine) {
 	send(restartLast, last.Images.Seconds(), "images")
 	send(restartLast, last.Log.Seconds(), "log")
 	send(restartLast, last.Rest.Seconds(), "rest")
+	send(failedStarts, float64(e.FailedStarts()))
 	switch p := e.Progress(); {
 	case p.Ready:
 		send(recoveryDone, 1)

@@ -15,6 +15,7 @@ var (
 
 	restartForecast = describe("rekindle_restart_forecast_seconds", "How long a restart would take, from the start of the process to ready, if the process were killed now and the page cache stayed.")
 	restartLast     = describe("rekindle_restart_last_seconds", "How long the start of this process took, by phase, from opening the data directory. 0 before it is ready.", "phase")
+	failedStarts    = describe("rekindle_restart_failed_starts", "Starts in a row before this one that did not become ready. From 2 on a start writes images while it replays the log, which takes longer.")
 	recoveryDone    = describe("rekindle_recovery_done_ratio", "How much of the present phase of the start is done; 1 when ready. /ready says which phase it is.")
 	recoveryLeft    = describe("rekindle_recovery_left_seconds", "How long the rest of the start will take; 0 when ready, and absent while that is not known.")
 )
