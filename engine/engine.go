@@ -27,7 +27,6 @@ type Engine struct {
 	progress progress
 	forecast forecast
 	opened   time.Time
-	starts   startFile     // as this start found and counted it
 	limiter  *rate.Limiter // of the writing of images; nil = no limit
 
 	// appending is held for reading by every append, and for writing by Close.
@@ -75,15 +74,14 @@ func (e *Engine) Instance() string { return e.dir.instance }
 // Recover reads back what the directory holds; pushes are accepted and queries answered when it returns
 // nil. If ctx ends it returns at once; nothing is harmed, and the next start begins again.
 func (e *Engine) Recover(ctx context.Context) error {
-	var err error
-	e.starts, err = e.dir.begun()
+	starts, err := e.dir.begun()
 	if err != nil { // it serves the operator only
 		e.cfg.Logger.Error("this start will not count, should it fail", "err", err)
 	}
-	e.forecast.speed = e.starts.Speed
-	if e.starts.careful() {
+	e.forecast.begin(starts)
+	if starts.careful() {
 		e.cfg.Logger.Warn("the starts before this one did not become ready; images are written while the log is replayed, so that what this one gets done stays done",
-			"failed_starts", e.starts.Failed-1)
+			"failed_starts", starts.Failed-1)
 	}
 	stop := e.logProgress()
 	err = e.recover(ctx)

@@ -143,8 +143,15 @@ func (t *Tenant) restartWork() (w restartWork) {
 // forecast holds what is known about restarts: the last one, and the speed that all so far have shown.
 type forecast struct {
 	sync.Mutex
-	last  Restart
-	speed restartSpeed
+	last   Restart
+	speed  restartSpeed
+	failed int // starts in a row, this one included until it is ready
+}
+
+func (f *forecast) begin(s startFile) {
+	f.Lock()
+	defer f.Unlock()
+	f.speed, f.failed = s.Speed, s.Failed
 }
 
 // LastRestart is how long this start took.
@@ -155,7 +162,11 @@ func (e *Engine) LastRestart() Restart {
 }
 
 // FailedStarts is how many starts in a row before this one did not become ready.
-func (e *Engine) FailedStarts() int { return max(e.starts.Failed-1, 0) }
+func (e *Engine) FailedStarts() int {
+	e.forecast.Lock()
+	defer e.forecast.Unlock()
+	return max(e.forecast.failed-1, 0)
+}
 
 // Forecast is how long it would take, from the start of the process, until everything that is held now can be
 // queried again, if the process died now.

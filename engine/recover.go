@@ -57,7 +57,7 @@ func (t *Tenant) recover(ctx context.Context, store *ckpt.Store, p *progress) er
 		Progress: p.log,
 		Logger:   t.e.cfg.Logger,
 	}
-	if t.e.starts.careful() {
+	if t.e.FailedStarts() >= carefulAfter {
 		done := t.recoverCarefully(store, cat.Epoch, &opts)
 		defer done()
 	}

@@ -22,8 +22,10 @@ type startFile struct {
 	Speed restartSpeed `json:"speed"`
 }
 
-// careful tells whether so many starts have failed that this one must leave something behind: the third in a row.
-func (s *startFile) careful() bool { return s.Failed >= 3 }
+// carefulAfter is how many starts must have failed for the next one to leave something behind.
+const carefulAfter = 2
+
+func (s *startFile) careful() bool { return s.Failed > carefulAfter }
 
 const (
 	startFileName = "starts.json"
