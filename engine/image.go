@@ -39,6 +39,8 @@ type imager struct {
 
 	segment uint64 // nextSegment while the log is being replayed
 
+	asked chan chan error // by Checkpoint; each is answered once everything is imaged
+
 	budget int64 // entries whose replay takes the restart target
 
 	mu struct {
@@ -81,7 +83,7 @@ const (
 
 func newImager(t *Tenant, store *ckpt.Store) *imager {
 	m := &imager{
-		t: t, store: store, copied: make(chan struct{}, 1),
+		t: t, store: store, copied: make(chan struct{}, 1), asked: make(chan chan error),
 		budget: int64(t.e.cfg.RestartTarget.Seconds() * replayRate),
 		last:   make([]time.Time, len(t.stripes)), broken: make([]bool, len(t.stripes)), named: make([]uint32, len(t.stripes)),
 	}
@@ -105,6 +107,9 @@ func (m *imager) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case done := <-m.asked:
+			done <- m.everything(ctx)
+			continue
 		case <-tick.C:
 		}
 		for stripes := m.pick(time.Now()); len(stripes) > 0; stripes = m.pick(time.Now()) {

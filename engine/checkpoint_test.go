@@ -1,0 +1,37 @@
+package engine
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// After a checkpoint that was asked for, a killed process's successor has nothing to replay of the tenant; of others it has,
+// names that are unknown and engines without images are no errors.
+func TestCheckpointOnDemand(t *testing.T) {
+	c := testConfig(t)
+	e := start(t, c)
+	for _, tenant := range []string{"a", "b"} {
+		b := &Batch{}
+		for i := range 100 {
+			add(b, pod(i), sample(testNow.UnixMilli(), float64(i)))
+		}
+		push(t, e, tenant, b)
+	}
+	tail := func(tenant string) int64 {
+		var st Stats
+		e.Tenant(tenant).Stats(&st)
+		return st.Tail
+	}
+	require.NoError(t, e.Checkpoint(t.Context(), "a", "unknown"))
+	require.Zero(t, tail("a"))
+	require.NotZero(t, tail("b"))
+	require.NoError(t, e.Checkpoint(t.Context()))
+	require.Zero(t, tail("b"))
+	require.NoError(t, e.Close())
+	require.ErrorIs(t, e.Checkpoint(t.Context()), ErrUnavailable)
+
+	e = start(t, testConfig(t, func(c *Config) { c.Checkpoint = false }))
+	push(t, e, "a", func() *Batch { b := &Batch{}; add(b, pod(1), sample(testNow.UnixMilli(), 1)); return b }())
+	require.NoError(t, e.Checkpoint(t.Context()))
+}
