@@ -97,10 +97,17 @@ func KindOf(path string) FileKind {
 	return FileUnknown
 }
 
-// Folders and files of a tenant, for tools.
-func WALPath(dir string) string    { return filepath.Join(dir, walDir) }
+// WALPath is the folder of the log of the tenant in dir.
+func WALPath(dir string) string { return filepath.Join(dir, walDir) }
+
+// ChunksPath is its folder of chunk files.
 func ChunksPath(dir string) string { return filepath.Join(dir, chunksDir) }
+
+// LedgerPath is its ledger of losses.
 func LedgerPath(dir string) string { return filepath.Join(dir, ledgerFile) }
+
+// ChunkFileName is the name of a chunk file.
+func ChunkFileName(stripe int, id uint32) string { return chunkFileName(stripe, id) }
 
 // LogIdentity is the identity that a tenant's log has.
 func LogIdentity(id ckpt.Identity) walio.Identity {

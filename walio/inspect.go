@@ -48,6 +48,7 @@ type CommitInfo struct {
 // RecordInfo is a record of a commit.
 type RecordInfo struct {
 	Type    byte
+	Last    bool   // of its commit
 	Packed  string // "", "snappy" or "zstd"
 	Stored  int    // bytes in the file, without fragment headers
 	Entries int    // series, samples, ...
@@ -213,7 +214,7 @@ func (in *inspector) entry(rec record) error {
 	}
 	in.next += at + 1
 	n, err := entries(data)
-	in.rec = RecordInfo{Type: data[0], Packed: packing(rec.flags), Stored: len(rec.data), Entries: n, Data: data}
+	in.rec = RecordInfo{Type: data[0], Last: in.next == len(in.head.hashes), Packed: packing(rec.flags), Stored: len(rec.data), Entries: n, Data: data}
 	item := Item{Off: rec.off, End: rec.end, Record: &in.rec}
 	if err != nil {
 		in.broken = true

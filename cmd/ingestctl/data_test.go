@@ -136,14 +136,20 @@ func appendLabel(dst []byte, l labels.Label) []byte {
 	return append(uvarint(append(dst, 0x0a), len(inner)), inner...)
 }
 
-// testData makes a data directory of two tenants: images, closed chunks of several ranges, and a log that goes on
+// testData makes a data directory of two tenants: images, closed chunks of several ranges, a log that was cut and goes on
 // behind them, as a killed process leaves it.
 func testData(t *testing.T) (dir string, held map[string]all) {
 	t.Helper()
 	dir = t.TempDir()
 	p := newPusher(1)
-	e := testEngine(t, dir)
-	p.push(t, e, "team-a", 120, 700)
+	e := testEngine(t, dir, func(c *engine.Config) { c.RestartTarget = time.Millisecond })
+	p.push(t, e, "team-a", 120, 600)
+	for cut := false; !cut; time.Sleep(5 * time.Millisecond) { // images are taken and the log is cut
+		p.push(t, e, "team-a", 120, 5)
+		names, err := filepath.Glob(filepath.Join(dir, "team-a", "wal", "checkpoint.*"))
+		require.NoError(t, err)
+		cut = len(names) > 0
+	}
 	p.push(t, e, "team-b", 10, 30)
 	require.NoError(t, e.Close())
 	e = testEngine(t, dir, func(c *engine.Config) { c.Checkpoint = false }) // a clean stop leaves nothing to replay else

@@ -16,6 +16,8 @@ import (
 // Exit codes. 1 and 2 are verify's alone, so that a script can tell them from a command that could not do its work.
 const (
 	exitOK     = 0
+	exitTorn   = int(torn)
+	exitDamage = int(damage)
 	exitFailed = 3 // what was asked for could not be done, or was asked wrongly
 )
 
@@ -39,8 +41,13 @@ type streams struct {
 }
 
 var commands = []command{
-	statCommand, dumpCommand, exportCommand,
+	verifyCommand, statCommand, dumpCommand, exportCommand,
 }
+
+// exitCode is an error that says no more than how to exit.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
@@ -75,9 +82,12 @@ func (c command) run(ctx context.Context, args []string, stdout, stderr io.Write
 	if err == nil {
 		err = do(ctx, streams{stdout, stderr, logger(stderr)}, rest)
 	}
+	var code exitCode
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &code):
+		return int(code)
 	case errors.Is(err, errArguments):
 		fmt.Fprintf(stderr, "ingestctl %s: %v\n\n", c.name, err)
 		c.usage(stderr, fs)
