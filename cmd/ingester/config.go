@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/grafana/dskit/kv/memberlist"
 	"github.com/grafana/dskit/server"
 
 	"github.com/rekindledb/rekindle/engine"
@@ -17,12 +18,19 @@ type Config struct {
 	AuthEnabled  bool   `yaml:"auth_enabled"`
 	NoAuthTenant string `yaml:"no_auth_tenant"`
 
-	Server      server.Config     `yaml:"server"`
-	Distributor DistributorConfig `yaml:"distributor"`
-	Ingester    IngesterConfig    `yaml:"ingester"`
-	Storage     StorageConfig     `yaml:"blocks_storage"`
-	Limits      LimitsConfig      `yaml:"limits"`
-	Querier     QuerierConfig     `yaml:"querier"`
+	API         APIConfig           `yaml:"api"`
+	Server      server.Config       `yaml:"server"`
+	Distributor DistributorConfig   `yaml:"distributor"`
+	Ingester    IngesterConfig      `yaml:"ingester"`
+	Storage     StorageConfig       `yaml:"blocks_storage"`
+	Limits      LimitsConfig        `yaml:"limits"`
+	Querier     QuerierConfig       `yaml:"querier"`
+	Memberlist  memberlist.KVConfig `yaml:"memberlist"`
+}
+
+// APIConfig is about paths.
+type APIConfig struct {
+	ChangeByGet bool `yaml:"change_by_get"`
 }
 
 // DistributorConfig holds what in Cortex the distributor decides about a request.
@@ -35,6 +43,7 @@ type IngesterConfig struct {
 	WAL        WALConfig        `yaml:"walconfig"`
 	Lifecycler LifecyclerConfig `yaml:"lifecycler"`
 	Instance   InstanceLimits   `yaml:"instance_limits"`
+	Dialect    string           `yaml:"dialect"`
 	AdoptDir   bool             `yaml:"adopt_dir"`
 	Stripes    int              `yaml:"tenant_stripes"`
 }
@@ -50,11 +59,6 @@ type WALConfig struct {
 	RestartTarget      time.Duration `yaml:"restart_target"`
 	Sync               string        `yaml:"wal_sync"`
 	SyncInterval       time.Duration `yaml:"wal_sync_interval"`
-}
-
-// LifecyclerConfig names this instance.
-type LifecyclerConfig struct {
-	ID string `yaml:"id"`
 }
 
 // InstanceLimits protect this process whatever the tenants do.
@@ -93,6 +97,9 @@ const (
 	compressionNone   = "none"
 	compressionSnappy = "snappy"
 	compressionZstd   = "zstd"
+
+	dialectCortex = "cortex"
+	dialectMimir  = "mimir"
 )
 
 // serverDefaults are the settings of dskit's server whose own defaults don't suit an ingester: port 80
@@ -115,6 +122,8 @@ func (c *Config) RegisterFlags(f *flag.FlagSet) {
 	f.BoolVar(&c.AuthEnabled, "auth.multitenancy-enabled", false, "Another name of -auth.enabled.")
 	f.StringVar(&c.NoAuthTenant, "auth.no-auth-tenant", "anonymous", "Tenant of requests without an X-Scope-OrgID header when -auth.enabled is off.")
 
+	f.BoolVar(&c.API.ChangeByGet, "api.change-by-get", true, "Answer GET on /flush, /shutdown, /ingester/mode and the like as POST, as Cortex does. Off, a crawler that reaches the port harms nothing.")
+	c.Memberlist.RegisterFlags(f)
 	f.IntVar(&c.Distributor.MaxRecvMsgSize, "distributor.max-recv-msg-size", 100<<20, "Largest remote write request, in bytes after decompression. Larger ones are refused before memory is taken for them.")
 
 	c.Ingester.registerFlags(f)
@@ -141,7 +150,8 @@ func (c *IngesterConfig) registerFlags(f *flag.FlagSet) {
 	f.StringVar(&w.Sync, "ingester.wal-sync", syncInterval, "When an acknowledged write is safe from a power cut: interval (at most twice -ingester.wal-sync-interval later) or always (before it is acknowledged). Either is safe from a killed process at once.")
 	f.DurationVar(&w.SyncInterval, "ingester.wal-sync-interval", 100*time.Millisecond, "How often the log is synced to disk with -ingester.wal-sync=interval.")
 
-	f.StringVar(&c.Lifecycler.ID, "ingester.lifecycler.ID", "", "Id of this instance. Stored in the data directory at first start, the host name if empty; a directory of another id is refused.")
+	c.Lifecycler.registerFlags(f)
+	f.StringVar(&c.Dialect, "ingester.dialect", dialectCortex, "What the callers are, where the wire does not tell: cortex or mimir.")
 	f.IntVar(&c.Stripes, "ingester.tenant-stripes", 32, "Parts that a tenant made from now on is divided into, a power of two from 1 to 64. Parts are written to, imaged and recovered in parallel; each takes some 30 KiB once it has series, so thousands of small tenants want 1.")
 	f.BoolVar(&c.AdoptDir, "ingester.adopt-dir", false, "Take over a data directory that belongs to another instance id.")
 
@@ -179,6 +189,12 @@ func (c *Config) Validate() error {
 	n := c.Ingester.Stripes
 	check(n >= 1 && n <= 64 && n&(n-1) == 0, "-ingester.tenant-stripes=%d must be a power of two from 1 to 64", n)
 	check(w.SyncInterval > 0, "-ingester.wal-sync-interval=%v must be above 0", w.SyncInterval)
+
+	c.Ingester.Lifecycler.validate(check)
+	check(c.Ingester.Dialect == dialectCortex || c.Ingester.Dialect == dialectMimir, "-ingester.dialect=%q must be %s or %s", c.Ingester.Dialect, dialectCortex, dialectMimir)
+	if err := c.Memberlist.Validate(); err != nil {
+		check(false, "-memberlist: %w", err)
+	}
 
 	switch z := c.Storage.TSDB.WALCompression; z {
 	case "", compressionNone, compressionSnappy, compressionZstd:

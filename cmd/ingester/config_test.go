@@ -50,7 +50,7 @@ func TestDocumentedFlags(t *testing.T) {
 	if w.Dir != "/mnt/wal" || w.CheckpointDuration != 30*time.Minute || !o.AuthEnabled {
 		t.Errorf("%+v auth %v", w, o.AuthEnabled)
 	}
-	if len(o.warnings) != 4 || !strings.HasPrefix(o.warnings[0], "-ingester.tokens-file-path has no effect: ") {
+	if len(o.warnings) != 1 || !strings.HasPrefix(o.warnings[0], "-ingester.max-transfer-retries has no effect: ") {
 		t.Errorf("warnings: %q", o.warnings)
 	}
 }

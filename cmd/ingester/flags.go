@@ -15,9 +15,6 @@ import (
 // settled are flags of the documents that this version takes and does nothing with. Each one that is
 // given is answered with one warning.
 var settled = []struct{ name, why string }{
-	{"ingester.tokens-file-path", "this version joins no ring and keeps no tokens"},
-	{"ingester.ring.tokens-file-path", "this version joins no ring and keeps no tokens"},
-	{"ingester.join-after", "this version joins no ring, so there is no hand-over to wait for"},
 	{"ingester.max-transfer-retries", "this version hands nothing over; with the WAL on that is the documented behaviour"},
 }
 

@@ -35,10 +35,13 @@ type database interface {
 	grpcsrv.Store
 	prometheus.Collector
 	source(tenant string) promstore.Source
-	// status may be called at any time, Append, Metadata and source after recover and until close.
+	// status may be called at any time, Append, Metadata, source and flush after recover and until close.
 	status() guard.Status
-	// open locks the directory; recover reads it and ends early, harming nothing, when ctx does.
-	open() error
+	// flush makes a restart short, of all tenants if none is named.
+	flush(ctx context.Context, tenants []string) error
+	// open locks the directory and returns the id of its instance; recover reads it and ends early, harming nothing, when
+	// ctx does.
+	open() (instance string, err error)
 	recover(ctx context.Context) error
 	close() error
 }
@@ -47,9 +50,12 @@ type database interface {
 //
 //	listen       /metrics, /-/healthy and /ready (503) answer from here on
 //	open         the data directory is locked and found to be ours
+//	start ring   heartbeats begin, whatever recovery does
 //	recover      images are read, the log is replayed
-//	open gate    pushes and queries pass
+//	open gate    queries pass
+//	join ring    ACTIVE: pushes pass
 //	...          ctx done
+//	leave ring   LEAVING: new pushes are refused
 //	close gate   pushes inside are answered, queries are cancelled, new ones refused
 //	close engine images are written
 //	stop server
@@ -71,45 +77,32 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 	srv, err := newServer(o, logger, reg)
 	if err != nil {
 		err = fmt.Errorf("listen: %w", err)
-		if openErr := db.open(); openErr != nil {
+		if _, openErr := db.open(); openErr != nil {
 			return errors.Join(err, openErr)
 		}
 		return errors.Join(err, db.close())
 	}
+	ring, err := newMembership(o, srv.GRPCListenAddr(), logger, reg)
+	if err != nil {
+		srv.Shutdown()
+		return err
+	}
+	reg.MustRegister(metrics.NewRing(ring.Lifecycler, o.Ingester.Lifecycler.Ring.DetailedMetrics))
+	db = members{db, ring.State}
 	gate := guard.NewGate(db.status)
+	gate.AcceptIf(ring.Accepting, ring.Ready)
+	rates := new(guard.Rates)
+	operator := newOperator(ring, o, db, gate, rates, logger, reg)
 	var handlers *httpsrv.Server
-	engineService := services.NewBasicService(
-		func(ctx context.Context) error {
-			if err := db.open(); err != nil {
-				return err
-			}
-			err := db.recover(ctx)
-			if ctx.Err() != nil {
-				return nil // told to stop, which is no failure; the function below closes
-			}
-			if err != nil {
-				return errors.Join(err, db.close())
-			}
-			gate.Open()
-			go handlers.Warm() // no query has to wait for it then, and recovery did not either
-			took := time.Since(processStart)
-			readyAfter.Set(took.Seconds())
-			logger.Info("ready", "after", took.Round(time.Millisecond), "url", openURL(srv))
-			return nil
-		},
-		func(ctx context.Context) error {
-			<-ctx.Done()
-			return nil
-		},
-		func(error) error {
-			ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-			defer cancel()
-			return errors.Join(gate.Close(ctx), db.close())
-		},
-	).WithName("engine")
+	engineService := newEngineService(operator, func() {
+		go handlers.Warm() // no query has to wait for it then, and recovery did not either
+		took := time.Since(processStart)
+		readyAfter.Set(took.Seconds())
+		logger.Info("ready", "after", took.Round(time.Millisecond), "url", openURL(srv))
+	})
 	serverService := newServerService(srv)
 
-	manager, err := services.NewManager(serverService, engineService)
+	manager, err := services.NewManager(serverService, ring.gossip, engineService)
 	if err != nil {
 		return err
 	}
@@ -118,7 +111,7 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		MaxRequests: o.Ingester.Instance.MaxInflightPushRequests,
 		MaxBytes:    o.Ingester.Instance.MaxInflightPushRequestsBytes,
 	}, reg)
-	rates, tenancy := new(guard.Rates), guard.Tenancy{Required: o.AuthEnabled, Default: o.NoAuthTenant}
+	tenancy := guard.Tenancy{Required: o.AuthEnabled, Default: o.NoAuthTenant}
 	queries := metrics.NewQueries(reg)
 	source := func(tenant string) promstore.Source { return queries.Count(db.source(tenant)) }
 	defaults, err := load(nil)
@@ -157,6 +150,10 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		Registerer:           reg,
 	}).Register(srv.GRPC)
 
+	httpsrv.RouteOperator(httpsrv.OperatorOptions{
+		Operator: operator, Gate: gate, ChangeByGet: o.API.ChangeByGet, Memberlist: ring.gossip, Logger: logger,
+	}, srv.HTTP)
+
 	watcher := services.NewFailureWatcher()
 	watcher.WatchManager(manager)
 	// Services live until they are stopped, in order, below.
@@ -170,7 +167,7 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 	case <-watcher.Chan():
 	}
 	var failures []error
-	for _, s := range []services.Service{engineService, serverService} {
+	for _, s := range []services.Service{engineService, ring.gossip, serverService} {
 		s.StopAsync()
 		if s.AwaitTerminated(context.Background()) != nil {
 			failures = append(failures, s.FailureCase())

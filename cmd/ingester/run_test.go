@@ -30,9 +30,9 @@ type slowDB struct {
 	closed    atomic.Bool
 }
 
-func (d *slowDB) open() error {
+func (d *slowDB) open() (string, error) {
 	d.opened.Store(true)
-	return d.openErr
+	return "slow", d.openErr
 }
 
 func (d *slowDB) recover(ctx context.Context) error {
@@ -55,6 +55,7 @@ func (*slowDB) status() guard.Status {
 func (*slowDB) source(string) promstore.Source                                   { return nil }
 func (*slowDB) Append(context.Context, string, *engine.Batch) (int, error)       { return 0, nil }
 func (*slowDB) Metadata(string, string, func(string, []engine.Description) bool) {}
+func (*slowDB) flush(context.Context, []string) error                            { return nil }
 func (*slowDB) Tenants() []string                                                { return nil }
 func (*slowDB) Stats(string, *engine.Stats) bool                                 { return false }
 func (*slowDB) Describe(chan<- *prometheus.Desc)                                 {}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -73,18 +74,28 @@ func engineConfig(o *options, logger *slog.Logger) engine.Config {
 	return c
 }
 
-func (s *store) open() error {
+func (s *store) open() (string, error) {
 	e, err := engine.Open(s.cfg)
 	if err != nil {
-		return err
+		return "", err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.engine, s.mu.engine = e, e
-	return nil
+	return e.Instance(), nil
 }
 
 func (s *store) recover(ctx context.Context) error { return s.engine.Recover(ctx) }
+
+// flush writes images. To storage it will write what is complete, when there is one.
+func (s *store) flush(ctx context.Context, tenants []string) error {
+	begun := time.Now()
+	err := s.engine.Checkpoint(ctx, tenants...)
+	if err == nil {
+		s.cfg.Logger.Info("flushed: images are written to the data directory; there is no long-term storage yet", "tenants", tenants, "took", time.Since(begun))
+	}
+	return err
+}
 
 func (s *store) close() error {
 	s.mu.Lock()

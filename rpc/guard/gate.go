@@ -11,6 +11,7 @@ import (
 type Gate struct {
 	status    func() Status
 	accepting func() error // why pushes are refused although the gate is open; nil if they are not
+	ready     func() error // why the instance is not ready although the gate is open
 
 	mu     sync.RWMutex
 	open   bool
@@ -28,14 +29,15 @@ type Status struct {
 
 // NewGate returns a shut gate. Requests that come meanwhile are told what status says.
 func NewGate(status func() Status) *Gate {
-	g := &Gate{status: status, accepting: func() error { return nil }}
+	always := func() error { return nil }
+	g := &Gate{status: status, accepting: always, ready: always}
 	g.closing, g.cancel = context.WithCancel(context.Background())
 	return g
 }
 
 // AcceptIf refuses pushes, and only pushes, while accepting returns an error: an instance that leaves the ring still
-// answers queries. Called before Open.
-func (g *Gate) AcceptIf(accepting func() error) { g.accepting = accepting }
+// answers queries. It is not ready while ready returns one. Called before Open.
+func (g *Gate) AcceptIf(accepting, ready func() error) { g.accepting, g.ready = accepting, ready }
 
 // Open lets requests in.
 func (g *Gate) Open() {
@@ -86,6 +88,18 @@ func (g *Gate) EnterPush() *Refusal {
 		return Unavailable(err.Error(), 0)
 	}
 	return g.Enter()
+}
+
+// Ready says why others should not rely on this instance; nil if they may.
+func (g *Gate) Ready() *Refusal {
+	if no := g.Enter(); no != nil {
+		return no
+	}
+	g.Leave()
+	if err := g.ready(); err != nil {
+		return Unavailable(err.Error(), 0)
+	}
+	return nil
 }
 
 // Leave ends what Enter began.

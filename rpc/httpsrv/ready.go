@@ -7,11 +7,10 @@ import (
 
 // ready answers readiness probes: 200 as long as pushes and queries are taken.
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
-	if no := s.opts.Gate.Enter(); no != nil {
+	if no := s.opts.Gate.Ready(); no != nil {
 		write(w, no)
 		return
 	}
-	s.opts.Gate.Leave()
 	fmt.Fprintln(w, "ready")
 }
 

@@ -11,7 +11,6 @@ import (
 
 // Config says who this instance is and how it moves through the ring. Fields without a default are needed.
 type Config struct {
-	ID   string // key of the entry
 	Addr string // host:port of gRPC, which no other instance has
 	Zone string
 
@@ -19,6 +18,8 @@ type Config struct {
 	KV kv.Client
 	// TokensFile is where the instance remembers itself. Empty: nowhere, every start is a new instance.
 	TokensFile string
+	// MarkerFile exists while a shutdown is prepared.
+	MarkerFile string
 	FS         disk.FS // default disk.OS
 
 	// NumTokens is the share of the ring, relative to the others'. Changing it moves series. Default 128.

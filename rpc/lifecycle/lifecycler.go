@@ -29,12 +29,12 @@ type Lifecycler struct {
 	// interrupted by others who want it.
 	publishing chan struct{}
 	tried      chan struct{} // closed when the store answered or failed for the first time
-	cancel     context.CancelFunc
 	ended      chan struct{}
 
 	mu struct {
 		sync.Mutex
 		self      self
+		cancel    context.CancelFunc // of run; nil before Start
 		dirty     bool               // the last publication failed
 		interrupt context.CancelFunc // of the heartbeat in progress
 		joined    time.Time          // when Join was through
@@ -44,44 +44,56 @@ type Lifecycler struct {
 
 // self is what the ring shall say of this instance.
 type self struct {
+	id     string
 	memory memory
 	state  ring.State
 	listed bool // the entry shall be there
 	met    bool // what the ring said of this instance at the start was taken over
 }
 
-// New reads the tokens file. Start begins.
-func New(cfg Config) (*Lifecycler, error) {
+// New returns what is PENDING until Start.
+func New(cfg Config) *Lifecycler {
 	l := &Lifecycler{
 		cfg:        cfg.withDefaults(),
 		publishing: make(chan struct{}, 1),
 		tried:      make(chan struct{}),
 		ended:      make(chan struct{}),
 	}
-	s := self{state: ring.Pending}
+	l.mu.self.state, l.mu.ring = ring.Pending, ring.NewDesc()
+	l.state.Store(int32(ring.Pending))
+	return l
+}
+
+// Start reads the tokens file, looks instance id up in the ring and sends heartbeats until Stop. It does not wait for
+// the store. The directory of the tokens file must be this process's alone.
+func (l *Lifecycler) Start(id string) error {
+	l.publishing <- struct{}{}
+	defer func() { <-l.publishing }()
+	s := self{id: id, state: ring.Pending}
 	if l.cfg.TokensFile != "" {
 		var err error
 		if s.memory, err = readMemory(l.cfg.FS, l.cfg.TokensFile); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	s.listed = len(s.memory.Tokens) == 0 // what has tokens goes into the ring with them, when it joins
-	l.mu.self, l.mu.ring = s, ring.NewDesc()
-	l.state.Store(int32(s.state))
-	return l, nil
-}
-
-// Start looks this instance up in the ring and sends heartbeats until Stop. It returns at once.
-func (l *Lifecycler) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	l.cancel = cancel
+	l.mu.Lock()
+	l.mu.self, l.mu.cancel = s, cancel
+	l.mu.Unlock()
 	go l.run(ctx)
+	return nil
 }
 
 // Stop ends heartbeats. The entry stays as it is.
 func (l *Lifecycler) Stop() {
-	l.cancel()
-	<-l.ended
+	l.mu.Lock()
+	cancel := l.mu.cancel
+	l.mu.Unlock()
+	if cancel != nil {
+		cancel()
+		<-l.ended
+	}
 }
 
 func (l *Lifecycler) run(ctx context.Context) {
@@ -120,8 +132,8 @@ func (l *Lifecycler) heartbeat(ctx context.Context) {
 	defer cancel()
 	select {
 	case l.publishing <- struct{}{}:
-	default:
-		return // somebody else publishes
+	case <-ctx.Done():
+		return
 	}
 	defer func() { <-l.publishing }()
 	l.mu.Lock()
@@ -148,8 +160,11 @@ func (l *Lifecycler) update(ctx context.Context, change func(*self) error) error
 	}
 	defer func() { <-l.publishing }()
 	l.mu.Lock()
-	s := l.mu.self
+	s, started := l.mu.self, l.mu.cancel != nil
 	l.mu.Unlock()
+	if !started {
+		return errStarting
+	}
 	if err := change(&s); err != nil {
 		return err
 	}
@@ -168,7 +183,7 @@ func (l *Lifecycler) become(s self) error {
 	l.state.Store(int32(s.state))
 	l.mu.Unlock()
 	if s.state != old.state {
-		l.cfg.Logger.Info("ring: "+s.state.String(), "before", old.state.String(), "instance", l.cfg.ID, "tokens", len(s.memory.Tokens))
+		l.cfg.Logger.Info("ring: "+s.state.String(), "before", old.state.String(), "instance", s.id, "tokens", len(s.memory.Tokens))
 	}
 	m, was := &s.memory, &old.memory
 	if m.Mode != was.Mode || m.Registered != was.Registered || !sameTokens(m.Tokens, was.Tokens) {

@@ -196,9 +196,14 @@ func TestTokens(t *testing.T) {
 		if err := disk.WriteFileAtomic(b.fs, "/data/a.json", []byte("{")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := New(Config{ID: "a", FS: b.fs, TokensFile: "/data/a.json"}); err == nil || !strings.Contains(err.Error(), "a.json") {
+		l = New(Config{FS: b.fs, TokensFile: "/data/a.json"})
+		if err := l.Start("a"); err == nil || !strings.Contains(err.Error(), "a.json") {
 			t.Errorf("damaged file: %v", err)
 		}
+		if err := l.SetMode(b.Context(), ring.ReadOnly); !errors.Is(err, errStarting) {
+			t.Errorf("a mode before the start: %v", err)
+		}
+		l.Stop()
 	})
 }
 
@@ -319,11 +324,22 @@ func TestHeartbeatsAndUnregister(t *testing.T) {
 			t.Error("heartbeats although they are off")
 		}
 		had := b.expect("a", ring.Active, 8)
+		if err := l.PrepareShutdown(true); err != nil {
+			t.Error(err)
+		}
+		l.Stop() // killed
+		l = b.member("a")
+		if set, err := l.ShutdownPrepared(); err != nil || !set {
+			t.Errorf("the prepared shutdown is forgotten: %v %v", set, err)
+		}
 		if err := errors.Join(l.Leave(b.Context()), l.Unregister(b.Context()), l.Leave(b.Context())); err != nil {
 			t.Error(err)
 		}
 		if _, there := b.store.entry("a"); there {
 			t.Error("still in the ring")
+		}
+		if set, err := l.ShutdownPrepared(); err != nil || set {
+			t.Errorf("prepared for another shutdown: %v %v", set, err)
 		}
 		time.Sleep(time.Minute)
 		if _, there := b.store.entry("a"); there {

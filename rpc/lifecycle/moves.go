@@ -11,8 +11,12 @@ import (
 	"github.com/rekindledb/rekindle/rpc/ring"
 )
 
-// errGone stops a move of an instance that leaves.
-var errGone = errors.New("lifecycle: this instance leaves the ring")
+var (
+	// errGone stops a move of an instance that leaves.
+	errGone = errors.New("lifecycle: this instance leaves the ring")
+	// errStarting is what is asked for before Start gets.
+	errStarting = errors.New("lifecycle: this instance has not looked at the ring yet; try again")
+)
 
 // Join makes this instance a member. It is called when requests can be answered, and returns when that is so as far as the
 // store can be reached, or with ctx's error.
@@ -172,7 +176,8 @@ func (l *Lifecycler) Leave(ctx context.Context) error {
 	return errors.Join(err, l.remember(l.now().memory))
 }
 
-// Unregister takes this instance out of the ring for good. A later start is a new member, with the same tokens.
+// Unregister takes this instance out of the ring for good, as PrepareShutdown may have announced. A later start is a new
+// member, with the same tokens.
 func (l *Lifecycler) Unregister(ctx context.Context) error {
 	l.leaving.Store(true)
 	err := l.update(ctx, func(s *self) error {
@@ -180,6 +185,9 @@ func (l *Lifecycler) Unregister(ctx context.Context) error {
 		s.memory.Registered = 0
 		return nil
 	})
+	if err == nil {
+		err = l.removeMarker()
+	}
 	return errors.Join(err, l.remember(l.now().memory))
 }
 

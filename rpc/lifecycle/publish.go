@@ -44,7 +44,7 @@ type proposal struct {
 
 // make puts the entry into the ring.
 func (p *proposal) make(cfg *Config) {
-	old, there := p.ring.Instances[cfg.ID]
+	old, there := p.ring.Instances[p.id]
 	if !p.met {
 		p.met = true
 		if there {
@@ -54,7 +54,7 @@ func (p *proposal) make(cfg *Config) {
 	m, now := &p.memory, cfg.Now()
 	if !p.listed {
 		if there {
-			delete(p.ring.Instances, cfg.ID)
+			delete(p.ring.Instances, p.id)
 			m.Timestamp = max(m.Timestamp, now.Unix()) // of the tombstone
 			p.write = true
 		}
@@ -65,7 +65,7 @@ func (p *proposal) make(cfg *Config) {
 	case p.state == ring.Leaving:
 		tokens = old.Tokens // somebody may have claimed them
 	case len(tokens) > 0:
-		tokens = p.ring.Fit(p.ring.Undisputed(cfg.ID, tokens, !there), len(tokens))
+		tokens = p.ring.Fit(p.ring.Undisputed(p.id, tokens, !there), len(tokens))
 		m.Tokens = tokens
 	}
 	if m.Registered <= 0 {
@@ -78,7 +78,7 @@ func (p *proposal) make(cfg *Config) {
 	if cfg.ReadOnlyFlag && entry.State == ring.ReadOnly {
 		entry.State = ring.Active
 	}
-	entry, p.write = p.ring.Put(cfg.ID, entry, now)
+	entry, p.write = p.ring.Put(p.id, entry, now)
 	m.Timestamp = entry.Timestamp
 }
 
@@ -112,7 +112,7 @@ func (l *Lifecycler) published(p proposal, err error) error {
 	}
 	l.mu.Unlock()
 	if err != nil {
-		err = fmt.Errorf("lifecycle: write instance %s into the ring: %w", l.cfg.ID, err)
+		err = fmt.Errorf("lifecycle: write instance %s into the ring: %w", l.ID(), err)
 		if !before {
 			l.cfg.Logger.Warn("the ring cannot be written; this instance goes on as it is and tries again", "state", l.State().String(), "err", err)
 		}

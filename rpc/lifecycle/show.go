@@ -20,7 +20,7 @@ func (l *Lifecycler) Accepting() error {
 	if l.leaving.Load() {
 		s = ring.Leaving
 	}
-	return fmt.Errorf("ingester %s is %s and takes no writes: send them to another", l.cfg.ID, s)
+	return fmt.Errorf("ingester %s is %s and takes no writes: send them to another", l.ID(), s)
 }
 
 // Ready says why this instance is not a member that others can rely on; nil if it is.
@@ -45,7 +45,7 @@ func (l *Lifecycler) Ready() error {
 	}
 	for id, in := range l.mu.ring.Instances {
 		switch {
-		case id == l.cfg.ID:
+		case id == s.id:
 		case !in.Healthy(now, l.cfg.HeartbeatTimeout):
 			return fmt.Errorf("ingester not ready: instance %s in the ring is past its heartbeat timeout", id)
 		case in.State != ring.Active && in.State != ring.ReadOnly:
@@ -107,8 +107,8 @@ func (l *Lifecycler) Numbers() Numbers {
 	}
 }
 
-// ID is the key of this instance's entry.
-func (l *Lifecycler) ID() string { return l.cfg.ID }
+// ID is the key of this instance's entry, empty before Start.
+func (l *Lifecycler) ID() string { return l.now().id }
 
 // HeartbeatTimeout is the age of a heartbeat from which on an instance counts as unhealthy.
 func (l *Lifecycler) HeartbeatTimeout() time.Duration { return l.cfg.HeartbeatTimeout }

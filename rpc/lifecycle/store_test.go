@@ -115,17 +115,16 @@ func inBench(t *testing.T, f func(b *bench)) {
 func (b *bench) start(id string, change ...func(*Config)) *Lifecycler {
 	b.Helper()
 	cfg := Config{
-		ID: id, Addr: id + ":9095", Zone: "zone-a", KV: b.store, FS: b.fs, TokensFile: "/data/" + id + ".json",
+		Addr: id + ":9095", Zone: "zone-a", KV: b.store, FS: b.fs, TokensFile: "/data/" + id + ".json", MarkerFile: "/data/" + id + ".shutdown",
 		NumTokens: 8, HeartbeatPeriod: 5 * time.Second, HeartbeatTimeout: time.Minute, Logger: slog.New(slog.DiscardHandler),
 	}
 	for _, f := range change {
 		f(&cfg)
 	}
-	l, err := New(cfg)
-	if err != nil {
+	l := New(cfg)
+	if err := l.Start(id); err != nil {
 		b.Fatal(err)
 	}
-	l.Start()
 	synctest.Wait()
 	return l
 }
