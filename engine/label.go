@@ -63,8 +63,8 @@ func (s *stripe) appendKey(dst []byte, set arena.Ref) []byte {
 
 // hasKey reports whether a set is the one that key names. Hashes are no identity: there are printable label
 // values that collide under almost every seed.
-func (s *stripe) hasKey(set arena.Ref, key []byte) bool {
-	for _, p := range s.pairsOf(set) {
+func (s *stripe) hasKey(set []uint32, key []byte) bool {
+	for _, p := range set {
 		b := s.pairBytes(arena.Ref(p))
 		if len(key) < len(b) || string(key[:len(b)]) != string(b) {
 			return false
@@ -72,6 +72,38 @@ func (s *stripe) hasKey(set arena.Ref, key []byte) bool {
 		key = key[len(b):]
 	}
 	return len(key) == 0
+}
+
+// isKey is hasKey with the help of another set whose key is known, a neighbour of the same target most likely: the
+// labels that the two share need not be fetched, since the known key has their bytes.
+func (s *stripe) isKey(set []uint32, key []byte, known []uint32, knownKey []byte) bool {
+	if len(set) != len(known) {
+		return s.hasKey(set, key)
+	}
+	shared := 0 // bytes at the front of both keys that are of the same labels
+	for i, p := range set {
+		n := pairSize(knownKey[shared:])
+		if p == known[i] {
+			shared += n
+			continue
+		}
+		b := s.pairBytes(arena.Ref(p))
+		if len(key) < shared+len(b) || string(key[:shared]) != string(knownKey[:shared]) || string(key[shared:shared+len(b)]) != string(b) {
+			return false
+		}
+		key, knownKey = key[shared+len(b):], knownKey[shared+n:]
+		shared = 0
+	}
+	return string(key) == string(knownKey)
+}
+
+// pairSize is the length of the first label of a canonical key.
+func pairSize(key []byte) int {
+	if n := key[1]; n < 0x80 {
+		return 2 + int(n)
+	}
+	n, k := binary.Uvarint(key[1:])
+	return 1 + k + int(n)
 }
 
 // nextPair cuts the first label off a canonical key. ok is false if key is not canonical.

@@ -71,6 +71,7 @@ type stripe struct {
 	pend   []entry      // a's pending buffer, its length is root.pendingLen
 	chunks *chunkStore
 	warm   uint32 // where lookUp leaves what it loaded
+	strays int    // groups in a row that were not in the order of their indexes
 }
 
 // open makes the stripe's arena. Called under mu.
@@ -145,7 +146,7 @@ func (s *stripe) ensureRoom(key []byte) error {
 func (s *stripe) find(key []byte, hash uint64) uint32 {
 	for c := s.root.series.Find(s.a, tagOf(hash)); ; {
 		i := c.Next()
-		if i == 0 || s.hasKey(s.record(i).labels, key) {
+		if i == 0 || s.hasKey(s.pairsOf(s.record(i).labels), key) {
 			return i
 		}
 	}

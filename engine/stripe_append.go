@@ -34,9 +34,6 @@ func (o *outcome) reject(series, sample int, r Reason, existing uint64) {
 	}
 }
 
-// group is how many series are looked up together, so that their cache misses overlap.
-const group = 32
-
 // append stores the samples of the series items (positions in b.Series) that belong to this stripe.
 // An error (arena.ErrFull) means that some may be stored and pending, and that the request as a whole is not.
 func (s *stripe) append(b *Batch, items []uint32, bd bounds, o *outcome) error {
@@ -76,64 +73,23 @@ func (s *stripe) appendLocked(b *Batch, items []uint32, samples int, bd bounds, 
 	before := len(s.pend)
 	defer func() { s.tail.Add(int64(len(s.pend) - before)) }()
 	var recs [group]*record
+	next := uint32(0)
 	for len(items) > 0 {
 		n := min(group, len(items))
-		s.lookUp(b, items[:n], &recs)
+		s.lookUp(b, items[:n], next, &recs)
+		next = 0
 		for i, item := range items[:n] {
-			if err := s.appendSeries(b, int(item), recs[i], bd, o); err != nil {
+			rec, err := s.appendSeries(b, int(item), recs[i], bd, o)
+			if err != nil {
 				return err
+			}
+			if rec != nil {
+				next = rec.index + 1
 			}
 		}
 		items = items[n:]
 	}
 	return nil
-}
-
-// lookUp finds the records that the tags of a group of series lead to first; nil where there is none. Whether
-// they are the right ones is still to be seen.
-//
-// A sample's way leads through the slot, the index, the record, the label set and its pairs, and the end of
-// the open chunk: none in the cache, each found by the one before. Walked one series after another that is
-// half a dozen misses in a row. Each loop here loads one level for the whole group, so that its misses overlap,
-// and the loops that follow find everything near.
-func (s *stripe) lookUp(b *Batch, items []uint32, recs *[group]*record) {
-	var (
-		refs [group]arena.Ref
-		sum  uint32 // keeps the loads alive
-	)
-	for _, item := range items {
-		sum += uint32(s.root.series.Slot(s.a, tagOf(b.Series[item].Hash)))
-	}
-	for i, item := range items {
-		refs[i] = 0
-		if v := s.root.series.First(s.a, tagOf(b.Series[item].Hash)); v != 0 {
-			refs[i] = s.root.index.Get(s.a, v)
-		}
-	}
-	for i := range items {
-		recs[i] = nil
-		if refs[i] != 0 {
-			recs[i] = arena.At[record](s.a, refs[i])
-			sum += uint32(recs[i].labels)
-		}
-	}
-	for i := range items {
-		if r := recs[i]; r != nil {
-			set := s.pairsOf(r.labels)
-			sum += set[len(set)-1]
-			if r.chunk != 0 {
-				sum += uint32(*arena.At[uint8](s.a, r.chunk+arena.Ref(r.state.Bits/8/refUnit)))
-			}
-		}
-	}
-	for i := range items {
-		if r := recs[i]; r != nil {
-			for _, p := range s.pairsOf(r.labels) {
-				sum += arena.At[pair](s.a, arena.Ref(p)).size
-			}
-		}
-	}
-	s.warm = sum
 }
 
 // chunkRoom is what the samples of some series can need of new chunk memory, in the worst case: a chunk of the
@@ -149,13 +105,12 @@ var chunkOfEachClass = func() (sum uint64) {
 	return sum
 }()
 
-// appendSeries stores the samples of one series. rec is the record that its tag led to first, or nil.
-func (s *stripe) appendSeries(b *Batch, item int, rec *record, bd bounds, o *outcome) error {
+// appendSeries stores the samples of one series and returns its record, nil if there is none. rec is what lookUp
+// found.
+func (s *stripe) appendSeries(b *Batch, item int, rec *record, bd bounds, o *outcome) (*record, error) {
 	bs := &b.Series[item]
-	if rec != nil && !s.hasKey(rec.labels, bs.Key) {
-		rec = nil
-	}
 	if rec == nil {
+		// A series that is new, or was new a moment ago: earlier in this request.
 		if i := s.find(bs.Key, bs.Hash); i != 0 {
 			rec = s.record(i)
 		}
@@ -173,7 +128,7 @@ func (s *stripe) appendSeries(b *Batch, item int, rec *record, bd bounds, o *out
 			// Only a sample that will be stored makes a series.
 			var err error
 			if rec, err = s.create(bs.Key, bs.Hash, 0); err != nil {
-				return err
+				return nil, err
 			}
 			s.pend = append(s.pend, entry{index: rec.index, kind: entrySeries, t: int64(rec.labels)})
 			o.newSeries++
@@ -194,7 +149,7 @@ func (s *stripe) appendSeries(b *Batch, item int, rec *record, bd bounds, o *out
 		o.stored++
 		o.minT, o.maxT = min(o.minT, t), max(o.maxT, t)
 	}
-	return nil
+	return rec, nil
 }
 
 // put adds a sample, newer than the series' newest, to its open chunk. Memory for it was set aside.
