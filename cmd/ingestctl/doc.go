@@ -1,12 +1,13 @@
 // Command ingestctl looks into the files of an ingester, and moves data in and out of them.
 //
 //	ingestctl verify  <path>                    check every byte
+//	ingestctl inspect <path>                    print what stands in the files
 //	ingestctl stat    <path>                    count series, samples and bytes
 //	ingestctl dump    <path>                    all samples as OpenMetrics text
 //	ingestctl export  <path> <target>           a directory that Prometheus, Cortex and Mimir open
 //
-// A path is a data directory (-ingester.wal-dir), the folder of one tenant in it, or a copy of one. verify takes a single file,
-// too.
+// A path is a data directory (-ingester.wal-dir), the folder of one tenant in it, or a copy of one. verify and inspect
+// take a single file, too.
 //
 // # Nothing is changed
 //
@@ -14,7 +15,7 @@
 // the directory, repairs included, on a file system that keeps every change to itself (arena/disk/overlay). That takes
 // the memory that the ingester itself would take. verify has only the log recovered so, and drops what is replayed.
 //
-// A directory that a process holds is refused, because it changes while it is read; a single file of it can be
-// looked at, and the output says that it is a moving target. The lock is not taken: a tool must
-// not keep an ingester from starting. If one starts meanwhile, the command says that its result means nothing and fails.
+// A directory that a process holds is refused, because it changes while it is read; inspect, and verify of a single
+// file, say that it is a moving target and go on. The lock is not taken: a tool must not keep an ingester from
+// starting. If one starts meanwhile, the command says that its result means nothing and fails.
 package main
