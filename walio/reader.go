@@ -13,6 +13,8 @@ type recordReader struct {
 	file io.ReaderAt
 	end  int64 // of the part
 	err  error // of the disk, not of the data
+	// padded: the rest of a page may be zeros, as stock writers leave it when they close a segment.
+	padded bool
 
 	page    []byte // the pages in memory
 	pageOff int64
@@ -110,6 +112,10 @@ func (r *recordReader) fragment() (typ byte, data []byte, ok bool) {
 			if !allZero(rest) {
 				return 0, nil, false
 			}
+			continue
+		}
+		if r.padded && rest[0] == fragmentEnd && allZero(rest) {
+			r.pos += int64(len(rest))
 			continue
 		}
 		if len(rest) < fragmentHeaderSize {
