@@ -8,7 +8,7 @@ KILLS     ?= 200
 ARGS      ?=
 TESTFLAGS ?=
 
-.PHONY: help run demo build test lint race crash fuzz e2e ci bench clean
+.PHONY: help run demo build test lint race crash fuzz e2e interop ci bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ e2e: build ## a real Prometheus and node_exporter: answers compared sample for s
 	cd bench/interop && $(GO) build -tags remove_all_sd -o ../../bin/prometheus github.com/prometheus/prometheus/cmd/prometheus
 	cd bench/interop && $(GO) test ./e2e && $(GO) build -o ../../bin/e2e ./e2e
 	bin/e2e -ingester bin/ingester -prometheus bin/prometheus $(ARGS)
+
+interop: build ## Cortex 1.21.1's own client, as its distributors and queriers use it, against every method of the ingester
+	cd bench/interop/cortex && $(GO) test -count=1 -tags "netgo slicelabels" . -args -ingester $(CURDIR)/bin/ingester
 
 bench: build ## the table of the README: our engine beside Prometheus's on the same input
 	bin/ingestbench $(ARGS)
