@@ -40,6 +40,7 @@ var commands = []command{
 	{"demo", "one minute: a million series, kill -9, restart, query", demo},
 	{"restart", "the ingester is killed and stopped under load: how long until it is ready, and is everything there", restarts},
 	{"forecast", "what the ingester says a restart would take, against what it takes", forecast},
+	{"images", "what keeping restarts short costs: bytes written, and what pushes notice", images},
 	{"read", "what queries take, in peace and while samples come in", read},
 }
 

@@ -5,12 +5,46 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // processMemory reads what the kernel counts for this process.
 func processMemory() memory {
 	b, _ := os.ReadFile("/proc/self/status")
 	return memory{Resident: statusField(b, "VmRSS:"), Peak: statusField(b, "VmHWM:")}
+}
+
+// memoryOf reads what the kernel counts for another process.
+func memoryOf(pid int) memory {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return memory{Resident: statusField(b, "VmRSS:"), Peak: statusField(b, "VmHWM:")}
+}
+
+// writtenBy is how many bytes of the page cache another process has made dirty. The kernel counts whole folios, which
+// can be much more than what is written to the disk in the end.
+func writtenBy(pid int) (n int64) {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if _, rest, ok := bytes.Cut(b, []byte("\nwrite_bytes: ")); ok {
+		_, _ = fmt.Sscan(string(rest), &n)
+	}
+	return n
+}
+
+// writtenToDevice is how many bytes everybody has written to the disk that a file is on.
+func writtenToDevice(name string) int64 {
+	var st unix.Stat_t
+	if err := unix.Stat(name, &st); err != nil {
+		return 0
+	}
+	b, _ := os.ReadFile(fmt.Sprintf("/sys/dev/block/%d:%d/stat", unix.Major(st.Dev), unix.Minor(st.Dev)))
+	fields := strings.Fields(string(b))
+	if len(fields) < 7 {
+		return 0
+	}
+	var sectors int64
+	_, _ = fmt.Sscan(fields[6], &sectors)
+	return sectors << 9
 }
 
 // cpuTimeOf is the CPU time that another process has used, in seconds.
