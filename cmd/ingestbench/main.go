@@ -82,7 +82,7 @@ func table(ctx context.Context, args []string) error {
 	fs.IntVar(&m.s.Scrapes, "scrapes", 60, "scrapes to write; the first creates the series")
 	fs.IntVar(&m.s.Writers, "writers", 8, "requests in flight")
 	fs.IntVar(&m.s.Request, "request", 500, "samples in a request")
-	fs.StringVar(&m.binary, "ingester", beside("ingester"), "the ingester's binary, for the rows over HTTP; empty leaves them out")
+	fs.StringVar(&m.binary, "ingester", beside("ingester"), "the ingester's binary, for the rows over HTTP and gRPC; empty leaves them out")
 	fs.BoolVar(&m.variants, "variants", false, "measure the memory of other workloads too: fewer series a target, other values")
 	dir := fs.String("dir", "", "where to put data, on the disk to be measured (default: a temporary directory)")
 	jsonFile := fs.String("json", "", "file for all figures as JSON")
@@ -138,10 +138,10 @@ func (m *measurement) print(jsonFile string) error {
 		Machine              machine
 		Run                  spec
 		Rows                 []row
-		Log, HTTP            []phase
+		Log, HTTP, GRPC      []phase
 		Rekindle, Prometheus figures
 		Variants             []variant
-	}{thisMachine(), m.s, rows, []phase{m.LogCreate, m.Log}, []phase{m.HTTPCreate, m.HTTPAppend}, m.Rekindle, m.Prometheus, m.Variants}, "", "  ")
+	}{thisMachine(), m.s, rows, []phase{m.LogCreate, m.Log}, []phase{m.HTTPCreate, m.HTTPAppend}, []phase{m.GRPCCreate, m.GRPCAppend}, m.Rekindle, m.Prometheus, m.Variants}, "", "  ")
 	if err != nil {
 		return err
 	}

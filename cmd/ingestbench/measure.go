@@ -48,6 +48,8 @@ type measurement struct {
 
 	// What the ingester's binary takes for the same over remote write 1.0. Samples is 0 if it was not measured.
 	HTTPCreate, HTTPAppend phase
+	// The same over cortex.Ingester/Push.
+	GRPCCreate, GRPCAppend phase
 
 	Rekindle, Prometheus figures
 
@@ -64,7 +66,7 @@ func (m *measurement) spec(system, dir string) spec {
 
 // run goes through all processes one after another; no two of them run at the same time.
 func (m *measurement) run(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{m.sameLog, m.rekindle, m.overHTTP, m.prometheus, m.otherWorkloads} {
+	for _, step := range []func(context.Context) error{m.sameLog, m.rekindle, m.overHTTP, m.overGRPC, m.prometheus, m.otherWorkloads} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -131,15 +133,27 @@ func (m *measurement) prometheus(ctx context.Context) error {
 
 // overHTTP measures what a sample takes from the socket to the log.
 func (m *measurement) overHTTP(ctx context.Context) error {
+	return m.toServer(ctx, "HTTP", func(*server) error { return nil }, &m.HTTPCreate, &m.HTTPAppend)
+}
+
+// overGRPC measures the same as a distributor sends it.
+func (m *measurement) overGRPC(ctx context.Context) error {
+	return m.toServer(ctx, "gRPC", (*server).overGRPC, &m.GRPCCreate, &m.GRPCAppend)
+}
+
+func (m *measurement) toServer(ctx context.Context, name string, change func(*server) error, create, appended *phase) error {
 	if m.binary == "" {
 		return nil
 	}
-	dir := filepath.Join(m.dir, "http")
+	dir := filepath.Join(m.dir, name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
 	s, err := newServer(m.binary, dir)
 	if err != nil {
+		return err
+	}
+	if err := change(s); err != nil {
 		return err
 	}
 	if _, err := s.start(ctx); err != nil {
@@ -150,10 +164,10 @@ func (m *measurement) overHTTP(ctx context.Context) error {
 	for _, part := range []struct {
 		p         *phase
 		from, end int
-	}{{&m.HTTPCreate, 0, 1}, {&m.HTTPAppend, 1, m.s.Scrapes}} {
+	}{{create, 0, 1}, {appended, 1, m.s.Scrapes}} {
 		part.p.Samples = (part.end - part.from) * m.w.Series()
 		begin, cpu := time.Now(), cpuTimeOf(s.pid)
-		err := st.run(ctx, s, part.end, 0, func(done float64) { m.show.set("Rekindle", "remote write over HTTP", done) })
+		err := st.run(ctx, s, part.end, 0, func(done float64) { m.show.set("Rekindle", "remote write over "+name, done) })
 		if err != nil {
 			return err
 		}

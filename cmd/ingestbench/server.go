@@ -26,6 +26,7 @@ type server struct {
 	dir  string   // its working directory; its output is in it
 
 	base                           string // http://host:port
+	grpc                           string // host:port of cortex.Ingester; empty to push over HTTP
 	pushPath, readyPath, queryPath string
 
 	cmd    *exec.Cmd
@@ -47,6 +48,17 @@ func newServer(binary, dir string, flags ...string) (*server, error) {
 		}, flags...),
 		pushPath: "/api/v1/push", readyPath: "/ready", queryPath: "/prometheus/api/v1/query",
 	}, nil
+}
+
+// overGRPC makes the server listen for gRPC, and pushes take that way.
+func (s *server) overGRPC() error {
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	s.grpc = fmt.Sprintf("127.0.0.1:%d", port)
+	s.args = append(s.args, "-server.grpc-listen-port="+strconv.Itoa(port))
+	return nil
 }
 
 // freePort is one that nobody listens on.

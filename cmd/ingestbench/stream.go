@@ -3,18 +3,17 @@ package main
 import (
 	"cmp"
 	"context"
-	"net/http"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
 
-	"github.com/klauspost/compress/s2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rekindledb/rekindle/bench"
 )
 
-// stream is a workload on its way to a server as remote write 1.0, by several writers, each of whom waits for the
+// stream is a workload on its way to a server as remote write 1.0 messages, by several writers, each of whom waits for the
 // answer to a request before it sends the next one. When the server dies it stops, and can go on where it was:
 // what was not acknowledged is sent again, as a Prometheus does.
 type stream struct {
@@ -50,8 +49,10 @@ func (st *stream) perScrape() int {
 // else all is sent as fast as the server takes it. Requests that were due before it began are sent at once.
 func (st *stream) run(ctx context.Context, s *server, end int, pace time.Duration, progress func(done float64)) error {
 	g, ctx := errgroup.WithContext(ctx)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: st.writers}}
-	defer client.CloseIdleConnections()
+	to, err := s.sender(st.writers)
+	if err != nil {
+		return err
+	}
 	n, begin := st.perScrape(), time.Now()
 	first := slices.Min(st.next) * st.writers
 	for writer := range st.writers {
@@ -69,13 +70,13 @@ func (st *stream) run(ctx context.Context, s *server, end int, pace time.Duratio
 					continue
 				}
 				message = f.AppendV1(message[:0], scrape, lo, hi)
-				body = s2.EncodeSnappy(body[:cap(body)], message)
+				body = to.encode(body, message)
 				due := time.Now()
 				if pace > 0 {
 					due = begin.Add(time.Duration(float64(pace) * float64(number-first) / float64(n)))
 					time.Sleep(time.Until(due))
 				}
-				if err := s.push(ctx, client, body); err != nil {
+				if err := to.push(ctx, body); err != nil {
 					return err
 				}
 				if st.keep {
@@ -88,7 +89,7 @@ func (st *stream) run(ctx context.Context, s *server, end int, pace time.Duratio
 			}
 		})
 	}
-	return g.Wait()
+	return errors.Join(g.Wait(), to.close())
 }
 
 // sent is how many samples were sent at least in part: those acknowledged, and one request of each writer.

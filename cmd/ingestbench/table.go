@@ -37,6 +37,12 @@ func (m *measurement) rows() []row {
 	if m.HTTPAppend.CPU > 0 {
 		add("CPU a sample over HTTP", "ns", m.HTTPAppend.cpuPerSample()*1e9, 0)
 	}
+	if m.GRPCCreate.CPU > 0 {
+		add("CPU a new series over gRPC", "ns", m.GRPCCreate.cpuPerSample()*1e9, 0)
+	}
+	if m.GRPCAppend.CPU > 0 {
+		add("CPU a sample over gRPC", "ns", m.GRPCAppend.cpuPerSample()*1e9, 0)
+	}
 	add("Go heap a series", "B", float64(ours.Loaded.Heap)/series, float64(theirs.Loaded.Heap)/series)
 	add("resident memory a series", "B", ours.Loaded.perSeries(), theirs.Loaded.perSeries())
 	add("replay of the same log: ready after", "s", ours.Replay.Seconds, theirs.Replay.Seconds)
