@@ -15,6 +15,7 @@ import (
 // Config is everything that can be set, by flag or by -config.file. The shape of the YAML is Cortex's
 // where Cortex has the setting.
 type Config struct {
+	Target       string `yaml:"target"`
 	AuthEnabled  bool   `yaml:"auth_enabled"`
 	NoAuthTenant string `yaml:"no_auth_tenant"`
 
@@ -25,7 +26,14 @@ type Config struct {
 	Storage     StorageConfig       `yaml:"blocks_storage"`
 	Limits      LimitsConfig        `yaml:"limits"`
 	Querier     QuerierConfig       `yaml:"querier"`
+	Flusher     FlusherConfig       `yaml:"flusher"`
 	Memberlist  memberlist.KVConfig `yaml:"memberlist"`
+}
+
+// FlusherConfig is of -target=flusher.
+type FlusherConfig struct {
+	WALDir string `yaml:"wal_dir"`
+	Exit   bool   `yaml:"exit_after_flush"`
 }
 
 // APIConfig is about paths.
@@ -67,10 +75,12 @@ type InstanceLimits struct {
 	MaxInflightPushRequestsBytes int64 `yaml:"max_inflight_push_requests_bytes"`
 }
 
-// StorageConfig keeps the place that this setting has in Cortex's YAML.
+// StorageConfig keeps the place that these settings have in Cortex's YAML.
 type StorageConfig struct {
 	TSDB struct {
-		WALCompression string `yaml:"wal_compression_type"`
+		Dir              string `yaml:"dir"`
+		WALCompression   string `yaml:"wal_compression_type"`
+		WALCompressionOn bool   `yaml:"wal_compression_enabled"`
 	} `yaml:"tsdb"`
 }
 
@@ -118,6 +128,9 @@ var serverDefaults = map[string]string{
 func (c *Config) RegisterFlags(f *flag.FlagSet) {
 	registerServerFlags(&c.Server, f)
 
+	f.StringVar(&c.Target, "target", targetAll, "What to be: all or ingester, which are the same; or flusher, which makes the data in -flusher.wal-dir safe and ends.")
+	f.StringVar(&c.Flusher.WALDir, "flusher.wal-dir", "", "With -target=flusher, the data directory; empty means -ingester.wal-dir.")
+	f.BoolVar(&c.Flusher.Exit, "flusher.exit-after-flush", true, "With -target=flusher, end when done; off, wait to be told.")
 	f.BoolVar(&c.AuthEnabled, "auth.enabled", false, "Require the X-Scope-OrgID header, which names the tenant. When off, a request without the header belongs to -auth.no-auth-tenant; a header that is given counts either way.")
 	f.BoolVar(&c.AuthEnabled, "auth.multitenancy-enabled", false, "Another name of -auth.enabled.")
 	f.StringVar(&c.NoAuthTenant, "auth.no-auth-tenant", "anonymous", "Tenant of requests without an X-Scope-OrgID header when -auth.enabled is off.")
@@ -128,6 +141,8 @@ func (c *Config) RegisterFlags(f *flag.FlagSet) {
 
 	c.Ingester.registerFlags(f)
 
+	f.StringVar(&c.Storage.TSDB.Dir, "blocks-storage.tsdb.dir", "", "Cortex's data directory. If -ingester.wal-dir is not given, ours is beside it; what is in it is not read.")
+	f.BoolVar(&c.Storage.TSDB.WALCompressionOn, "blocks-storage.tsdb.wal-compression-enabled", false, "Another name of -blocks-storage.tsdb.wal-compression-type=snappy.")
 	f.StringVar(&c.Storage.TSDB.WALCompression, "blocks-storage.tsdb.wal-compression-type", compressionSnappy, "Compression of the write-ahead log: none, snappy or zstd. zstd writes fewer bytes and needs more CPU.")
 	f.DurationVar(&c.Limits.CreationGracePeriod, "validation.create-grace-period", 10*time.Minute, "Samples further in the future than this are refused.")
 
@@ -141,7 +156,7 @@ func (c *Config) RegisterFlags(f *flag.FlagSet) {
 func (c *IngesterConfig) registerFlags(f *flag.FlagSet) {
 	w := &c.WAL
 	f.BoolVar(&w.Enabled, "ingester.wal-enabled", true, "Write what is ingested to the write-ahead log before it is acknowledged. When off, data is in memory only.")
-	f.StringVar(&w.Dir, "ingester.wal-dir", "./data", "Directory of the write-ahead log, images and chunk files. It belongs to one process and should be on a volume that outlives it.")
+	f.StringVar(&w.Dir, "ingester.wal-dir", defaultDir, "Directory of the write-ahead log, images and chunk files. It belongs to one process and should be on a volume that outlives it.")
 	f.BoolVar(&w.Recover, "ingester.recover-from-wal", true, "Recover the data in -ingester.wal-dir at start, even when -ingester.wal-enabled is off. When off, existing data is moved to @aside in that directory and the process starts empty.")
 	f.BoolVar(&w.CheckpointEnabled, "ingester.checkpoint-enabled", true, "Write images of memory to disk, so that a restart replays only the end of the log.")
 	f.DurationVar(&w.CheckpointDuration, "ingester.checkpoint-duration", 5*time.Minute, "Longest time between two images of the same part of memory. They are written earlier when -ingester.restart-target asks for it.")
@@ -180,6 +195,7 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
+	check(c.Target == targetAll || c.Target == targetIngester || c.Target == targetFlusher, "-target=%q is not in this program: %s, %s and %s are", c.Target, targetAll, targetIngester, targetFlusher)
 	w := c.Ingester.WAL
 	check(w.Dir != "", "-ingester.wal-dir must name a directory")
 	check(w.CheckpointDuration > 0, "-ingester.checkpoint-duration=%v must be above 0", w.CheckpointDuration)

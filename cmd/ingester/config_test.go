@@ -25,8 +25,8 @@ func TestDefaults(t *testing.T) {
 	if o.Server.HTTPListenPort != 8080 || o.Server.GRPCListenPort != 9095 || o.AuthEnabled || o.NoAuthTenant != "anonymous" {
 		t.Errorf("ports %d and %d, auth %v, tenant %q", o.Server.HTTPListenPort, o.Server.GRPCListenPort, o.AuthEnabled, o.NoAuthTenant)
 	}
-	if len(o.warnings) != 0 {
-		t.Error(o.warnings)
+	if w := o.warnings(); len(w) != 0 {
+		t.Error(w)
 	}
 	// What Cortex's distributors do by default must not be refused: messages of 16 MiB, pings every 20 s.
 	if s := o.Server; s.GRPCServerMaxRecvMsgSize < 16<<20 || s.GRPCServerMinTimeBetweenPings > 20*time.Second || !s.GRPCServerPingWithoutStreamAllowed || s.GRPCServerMaxConcurrentStreams < 1000 {
@@ -50,8 +50,8 @@ func TestDocumentedFlags(t *testing.T) {
 	if w.Dir != "/mnt/wal" || w.CheckpointDuration != 30*time.Minute || !o.AuthEnabled {
 		t.Errorf("%+v auth %v", w, o.AuthEnabled)
 	}
-	if len(o.warnings) != 1 || !strings.HasPrefix(o.warnings[0], "-ingester.max-transfer-retries has no effect: ") {
-		t.Errorf("warnings: %q", o.warnings)
+	if got := o.warnings(); len(got) != 1 || !strings.HasPrefix(got[0], "no effect: -ingester.max-transfer-retries: ") {
+		t.Errorf("warnings: %q", got)
 	}
 }
 

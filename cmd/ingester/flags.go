@@ -1,67 +1,80 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
+	"maps"
+	"slices"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 )
-
-// settled are flags of the documents that this version takes and does nothing with. Each one that is
-// given is answered with one warning.
-var settled = []struct{ name, why string }{
-	{"ingester.max-transfer-retries", "this version hands nothing over; with the WAL on that is the documented behaviour"},
-}
 
 // options is a command line that made sense.
 type options struct {
 	Config
-	printVersion bool
-	warnings     []string // one a flag that has no effect
+	printVersion, checkConfig, expandEnv bool
+
+	file     []string         // settings of -config.file that are in force, as paths
+	mapped   []string         // what was done for an argument that has another name or shape here
+	ignored  []*knownArgument // given, and without effect
+	sections []string         // of the file, of other modules
 }
 
 // load turns a command line into options: defaults, under -config.file, under flags. The error names
 // every fault found. flag.ErrHelp means that help was asked for.
 func load(args []string) (*options, error) {
 	o := new(options)
-	fs, file := o.flagSet()
+	fs, file := o.flagSet(args)
 	err := parseAll(fs, args)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil, err
 	}
 	if path := *file; path != "" {
 		// The file goes between the defaults and the flags, so both are set again.
+		expand := o.expandEnv
 		o = new(options)
-		fs, _ = o.flagSet()
-		fileErr := o.readFile(path)
+		fs, _ = o.flagSet(args)
+		fileErr := o.readFile(path, expand)
 		err = errors.Join(fileErr, parseAll(fs, args))
 	}
-	given := map[string]bool{}
-	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	for _, s := range settled {
-		if given[s.name] {
-			o.warnings = append(o.warnings, fmt.Sprintf("-%s has no effect: %s", s.name, s.why))
-		}
-	}
-	return o, errors.Join(err, o.Validate())
+	return o, errors.Join(err, o.settle(), o.Validate())
 }
 
-func (o *options) flagSet() (fs *flag.FlagSet, file *string) {
+func (o *options) flagSet(args []string) (fs *flag.FlagSet, file *string) {
 	fs = flag.NewFlagSet("ingester", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {}
 	file = fs.String("config.file", "", "YAML file of settings. Flags win over it.")
+	fs.BoolVar(&o.expandEnv, "config.expand-env", false, "Replace ${NAME} and ${NAME:default} in -config.file by environment variables.")
 	fs.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
+	fs.BoolVar(&o.checkConfig, "check-config", false, "Print which of the arguments given are honoured, mapped and ignored, and exit.")
 	o.RegisterFlags(fs)
-	for _, s := range settled {
-		fs.String(s.name, "", "Accepted, no effect: "+s.why+".")
-	}
+	o.acceptKnown(fs, args)
 	return fs, file
+}
+
+// acceptKnown makes flags of those arguments that are Cortex's and have no effect here.
+func (o *options) acceptKnown(fs *flag.FlagSet, args []string) {
+	for _, arg := range args {
+		if !strings.HasPrefix(arg, "-") {
+			continue
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
+		if name == "" || fs.Lookup(name) != nil {
+			continue
+		}
+		a := known().byFlag[name]
+		switch {
+		case a == nil:
+			continue // parsing will say so
+		case a.kind == "bool":
+			fs.Bool(name, false, "")
+		default:
+			fs.String(name, "", "")
+		}
+		o.ignored = append(o.ignored, a)
+	}
 }
 
 // parseAll goes on behind a fault, where package flag stops, and returns all of them.
@@ -92,17 +105,47 @@ func parseAll(fs *flag.FlagSet, args []string) error {
 	}
 }
 
-func (o *options) readFile(path string) error {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("-config.file: %w", err)
+// warnings are for the log: one line for each reason, whatever the number of arguments.
+func (o *options) warnings() []string {
+	lines := slices.Clone(o.mapped)
+	byReason := map[string][]string{}
+	for _, a := range o.ignored {
+		why := a.why()
+		byReason[why] = append(byReason[why], a.name())
 	}
-	d := yaml.NewDecoder(bytes.NewReader(b))
-	d.KnownFields(true)
-	if err := d.Decode(&o.Config); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("-config.file %s: %w", path, err)
+	for _, s := range o.sections {
+		byReason[reasons[0].why] = append(byReason[reasons[0].why], s+":")
 	}
-	return nil
+	for _, why := range slices.Sorted(maps.Keys(byReason)) {
+		lines = append(lines, "no effect: "+strings.Join(byReason[why], ", ")+": "+why)
+	}
+	return lines
+}
+
+// check prints what became of each argument.
+func (o *options) check(w io.Writer, args []string) {
+	fmt.Fprintln(w, "Honoured:")
+	fs, _ := new(options).flagSet(args)
+	_ = parseAll(fs, args) // it went well before
+	fs.Visit(func(f *flag.Flag) {
+		if !slices.ContainsFunc(o.ignored, func(a *knownArgument) bool { return a.flag == f.Name }) {
+			fmt.Fprintf(w, "  -%s=%s\n", f.Name, f.Value)
+		}
+	})
+	for _, path := range o.file {
+		fmt.Fprintf(w, "  %s (file)\n", path)
+	}
+	fmt.Fprintln(w, "Mapped:")
+	for _, text := range o.mapped {
+		fmt.Fprintf(w, "  %s\n", text)
+	}
+	fmt.Fprintln(w, "Ignored:")
+	for _, a := range o.ignored {
+		fmt.Fprintf(w, "  %s: %s\n", a.name(), a.why())
+	}
+	for _, s := range o.sections {
+		fmt.Fprintf(w, "  %s: (file) %s\n", s, reasons[0].why)
+	}
 }
 
 func usage(w io.Writer) {
@@ -110,11 +153,12 @@ func usage(w io.Writer) {
 
 Receives Prometheus remote write, answers PromQL, and is back in a fraction of a second after a crash,
 with every acknowledged sample. Without flags it listens on port 8080 and keeps its data in ./data.
+Flags of Cortex that are not listed are accepted and have no effect; -check-config says which those are.
 
 Flags:
 `)
 	var o options
-	fs, _ := o.flagSet()
+	fs, _ := o.flagSet(nil)
 	fs.SetOutput(w)
 	fs.PrintDefaults()
 }

@@ -43,11 +43,19 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, version.Print("rekindle"))
 		return exitOK
 	}
+	if o.checkConfig {
+		o.check(stdout, args)
+		return exitOK
+	}
 	logger := newLogger(stderr, o.Server.LogFormat, o.Server.LogLevel.String())
-	for _, text := range o.warnings {
+	for _, text := range o.warnings() {
 		logger.Warn(text)
 	}
-	if err := run(ctx, o, logger, newStore(o, logger)); err != nil {
+	do := run
+	if o.Target == targetFlusher {
+		do = runFlusher
+	}
+	if err := do(ctx, o, logger, newStore(o, logger)); err != nil {
 		for text := range strings.Lines(err.Error()) { // several may have gone wrong
 			logger.Error("ingester ends: " + strings.TrimSpace(text))
 		}

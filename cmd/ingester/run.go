@@ -65,7 +65,13 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		Name: "rekindle_ready_seconds",
 		Help: "Time from the start of the process until it was ready; 0 before that.",
 	})
+	ignored := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "cortex_deprecated_flags_inuse_total",
+		Help: "Arguments given that have no effect; the log of the start names them.",
+	})
+	ignored.Add(float64(len(o.ignored)))
 	reg.MustRegister(
+		ignored,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		versioncollector.NewCollector("cortex"),
