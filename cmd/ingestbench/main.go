@@ -41,6 +41,7 @@ var commands = []command{
 	{"restart", "the ingester is killed and stopped under load: how long until it is ready, and is everything there", restarts},
 	{"forecast", "what the ingester says a restart would take, against what it takes", forecast},
 	{"images", "what keeping restarts short costs: bytes written, and what pushes notice", images},
+	{"cgroup", "restarts with hardly more memory than before", cgroup},
 	{"read", "what queries take, in peace and while samples come in", read},
 }
 
