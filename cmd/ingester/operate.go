@@ -37,7 +37,7 @@ type operator struct {
 var _ httpsrv.Operator = (*operator)(nil)
 
 func newOperator(m *membership, o *options, db database, gate *guard.Gate, rates *guard.Rates, logger *slog.Logger, reg prometheus.Registerer) *operator {
-	return &operator{
+	p := &operator{
 		membership: m, db: db, gate: gate, rates: rates, logger: logger,
 		unregister: o.Ingester.Lifecycler.UnregisterOnStop, sleep: o.Ingester.Lifecycler.FinalSleep,
 		duration: promauto.With(reg).NewHistogramVec(prometheus.HistogramOpts{
@@ -47,6 +47,24 @@ func newOperator(m *membership, o *options, db database, gate *guard.Gate, rates
 			ConstLabels: prometheus.Labels{"name": "ingester"},
 		}, []string{"op", "status"}),
 	}
+	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "cortex_ingester_ingestion_rate_samples_per_second",
+		Help: "Samples stored a second, averaged over 67 s.",
+	}, p.rate)
+	return p
+}
+
+// rate is over all tenants, 0 while the engine is not open.
+func (p *operator) rate() float64 {
+	if p.gate.Enter() != nil {
+		return 0
+	}
+	defer p.gate.Leave()
+	sum := 0.0
+	for _, t := range p.Tenants() {
+		sum += t.IngestionRate
+	}
+	return sum
 }
 
 // Flush implements httpsrv.Operator.

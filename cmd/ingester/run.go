@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"gopkg.in/yaml.v3"
 
 	"github.com/rekindledb/rekindle/engine/promstore"
 	"github.com/rekindledb/rekindle/rpc/grpcsrv"
@@ -65,6 +67,10 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		Name: "rekindle_ready_seconds",
 		Help: "Time from the start of the process until it was ready; 0 before that.",
 	})
+	hash, err := configHash(&o.Config)
+	if err != nil {
+		return err
+	}
 	ignored := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "cortex_deprecated_flags_inuse_total",
 		Help: "Arguments given that have no effect; the log of the start names them.",
@@ -72,6 +78,9 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 	ignored.Add(float64(len(o.ignored)))
 	reg.MustRegister(
 		ignored,
+		hash,
+		metrics.Absent{},
+		metrics.MapAreas{},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		versioncollector.NewCollector("cortex"),
@@ -180,6 +189,21 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// configHash lets an alert find instances that run with other settings than the rest.
+func configHash(c *Config) (prometheus.Collector, error) {
+	b, err := yaml.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("hash the settings: %w", err)
+	}
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "cortex_config_hash",
+		Help:        "1, with a hash of the settings.",
+		ConstLabels: prometheus.Labels{"sha256": fmt.Sprintf("%x", sha256.Sum256(b))},
+	})
+	g.Set(1)
+	return g, nil
 }
 
 func decoderOptions(o *options) wire.Options {

@@ -46,6 +46,10 @@ func (*Engine) Describe(to chan<- *prometheus.Desc) {
 	for i := range perTenant {
 		to <- perTenant[i].desc
 	}
+	for i := range summaries {
+		to <- summaries[i].desc
+	}
+	to <- walReplay
 }
 
 // Collect implements prometheus.Collector.
@@ -58,6 +62,11 @@ func (e *Engine) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(users, prometheus.GaugeValue, float64(len(tenants)))
 
 	sums := make([]float64, len(totals))
+	times := make([]struct {
+		count uint64
+		sum   float64
+	}, len(summaries))
+	replays := newReplays()
 	var offHeap [arena.NumPurposes]float64
 	var st engine.Stats
 	for _, t := range tenants {
@@ -65,6 +74,11 @@ func (e *Engine) Collect(to chan<- prometheus.Metric) {
 		for i := range totals {
 			totals[i].add(&sums[i], &st)
 		}
+		for i := range summaries {
+			times[i].count += summaries[i].count(&st)
+			times[i].sum += summaries[i].sum(&st)
+		}
+		replays.observe(recovery(&st))
 		for p, n := range st.Memory {
 			offHeap[p] += float64(n)
 		}
@@ -85,6 +99,10 @@ func (e *Engine) Collect(to chan<- prometheus.Metric) {
 	for i := range totals {
 		to <- prometheus.MustNewConstMetric(totals[i].desc, totals[i].kind, sums[i])
 	}
+	for i := range summaries {
+		to <- prometheus.MustNewConstSummary(summaries[i].desc, times[i].count, times[i].sum, nil)
+	}
+	to <- prometheus.MustNewConstHistogram(walReplay, replays.count, replays.sum, replays.buckets)
 	for p, n := range offHeap {
 		to <- prometheus.MustNewConstMetric(memory, prometheus.GaugeValue, n, arena.Purpose(p).String())
 	}
@@ -109,6 +127,41 @@ func collectStart(to chan<- prometheus.Metric, e *engine.Engine) {
 		send(recoveryDone, p.Percent/100)
 		if p.ETA >= 0 {
 			send(recoveryLeft, p.ETA.Seconds())
+		}
+	}
+}
+
+// summary is a count of things and the time that they took.
+type summary struct {
+	desc  *prometheus.Desc
+	count func(*engine.Stats) uint64
+	sum   func(*engine.Stats) float64
+}
+
+// replays is a histogram with the default buckets.
+type replays struct {
+	count   uint64
+	sum     float64
+	buckets map[float64]uint64
+}
+
+func newReplays() replays {
+	r := replays{buckets: map[float64]uint64{}}
+	for _, b := range prometheus.DefBuckets {
+		r.buckets[b] = 0
+	}
+	return r
+}
+
+func (r *replays) observe(seconds float64) {
+	if seconds == 0 { // the tenant was made later
+		return
+	}
+	r.count++
+	r.sum += seconds
+	for b := range r.buckets {
+		if seconds <= b {
+			r.buckets[b]++
 		}
 	}
 }

@@ -27,6 +27,18 @@ var perTenant = []metric{
 		value: func(s *engine.Stats) float64 { return float64(s.Created) },
 	},
 	{
+		desc: describe("cortex_ingester_memory_series_removed_total", "Always 0: series are not removed yet.", "user"), kind: prometheus.CounterValue,
+		value: func(*engine.Stats) float64 { return 0 },
+	},
+	{
+		desc: describe("cortex_ingester_active_series", "Series in memory; which of them are idle is not tracked yet.", "user"), kind: prometheus.GaugeValue,
+		value: func(s *engine.Stats) float64 { return float64(s.Series) },
+	},
+	{
+		desc: describe("cortex_ingester_tsdb_storage_blocks_bytes", noBlocks, "user"), kind: prometheus.GaugeValue,
+		value: func(*engine.Stats) float64 { return 0 },
+	},
+	{
 		desc: describe("cortex_ingester_tsdb_data_replay_duration_seconds", "How long this tenant's recovery took at start.", "user"), kind: prometheus.GaugeValue,
 		value: recovery,
 	},
@@ -75,6 +87,8 @@ var totals = []metric{
 	// Images.
 	counter("cortex_ingester_checkpoint_creations_total", "Images published, one a stripe.",
 		func(s *engine.Stats) float64 { return float64(s.Images.Images) }),
+	counter("cortex_ingester_tsdb_checkpoint_creations_total", "The same as cortex_ingester_checkpoint_creations_total.",
+		func(s *engine.Stats) float64 { return float64(s.Images.Images) }),
 	counter("cortex_ingester_checkpoint_creations_failed_total", "Images that could not be written or did not pass their check. The older one and the log are kept.", imagesFailed),
 	counter("cortex_ingester_tsdb_checkpoint_creations_failed_total", "The same as cortex_ingester_checkpoint_creations_failed_total.", imagesFailed),
 	counter("cortex_ingester_checkpoint_logged_bytes_total", "Bytes of images written.",
@@ -105,6 +119,21 @@ var totals = []metric{
 	gauge("rekindle_recovery_series", "Series made at start from what the log says.",
 		func(s *engine.Stats) float64 { return float64(s.Recover.Series) }),
 }
+
+// summaries are over all tenants.
+var summaries = []summary{
+	{
+		desc:  describe("cortex_ingester_checkpoint_duration_seconds", "Time that images took."),
+		count: func(s *engine.Stats) uint64 { return s.Images.Images }, sum: func(s *engine.Stats) float64 { return s.Images.Seconds },
+	},
+	{
+		desc:  describe("cortex_ingester_tsdb_wal_fsync_duration_seconds", "Time that syncs of the log took."),
+		count: func(s *engine.Stats) uint64 { return uint64(s.Log.Syncs) }, sum: func(s *engine.Stats) float64 { return s.Log.SyncTime.Seconds() },
+	},
+}
+
+// walReplay has an observation for each tenant that was recovered.
+var walReplay = describe("cortex_ingester_tsdb_wal_replay_duration_seconds", "How long recovery of a tenant took at start.")
 
 func recovery(s *engine.Stats) float64 { return (s.Recover.Images + s.Recover.Replay).Seconds() }
 
