@@ -31,6 +31,7 @@ var layers = map[string][]string{
 	"rpc/wire":           {"engine"},
 	"engine":             {"engine/xor", "walio", "ckpt", "arena", "arena/disk"},
 	"engine/promstore":   {"engine"},
+	"engine/takein":      {"engine", "walio", "arena/disk"},
 	"engine/xor":         {},
 	"walio":              {"arena", "arena/disk"},
 	"ckpt":               {"arena", "arena/disk"},

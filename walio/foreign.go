@@ -1,6 +1,7 @@
 package walio
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/rekindledb/rekindle/arena/disk"
@@ -40,14 +41,18 @@ func ReadForeign(fsys disk.FS, path string, visit func(*ForeignRecord) error) er
 			break
 		}
 		out = ForeignRecord{Off: rec.off, End: rec.end}
-		if rec.broken && rec.end == size {
-			b := make([]byte, rec.end-rec.off)
-			if _, err := f.ReadAt(b, rec.off); err == nil && allZero(b) {
-				break // the padding of the last page
-			}
-		}
 		if rec.broken {
-			out.Fault = fmt.Sprintf("%d bytes are not a record with the right checksum", rec.end-rec.off)
+			// Without the padding in front, which is nothing but padding at the end of the file.
+			b := make([]byte, rec.end-rec.off)
+			if _, err := f.ReadAt(b, rec.off); err != nil {
+				return fmt.Errorf("walio: read segment %s: %w", path, err)
+			}
+			n := len(bytes.TrimLeft(b, "\x00"))
+			if n == 0 && rec.end == size {
+				break
+			}
+			out.Off = rec.end - int64(n)
+			out.Fault = fmt.Sprintf("%d bytes are not a record with the right checksum", n)
 		} else if data, err := inner.record(rec.data, rec.flags); err != nil {
 			out.Fault = err.Error()
 		} else {
