@@ -82,6 +82,26 @@ func (l *List) AppendTo(a *Arena, dst []uint32) []uint32 {
 	}
 }
 
+// Walk calls f with the values, in runs, until f returns false. A copy of a list may be walked while the list itself
+// grows: what the copy counts is not changed any more.
+func (l *List) Walk(a *Arena, f func(run []uint32) bool) {
+	if l.Len <= uint32(len(l.v)) {
+		f(l.v[:l.Len])
+		return
+	}
+	for r := Ref(l.v[0]); ; {
+		if uint32(r) == l.v[1] {
+			f(a.Uint32s(r, listHead, int(l.v[2])))
+			return
+		}
+		b := At[listBlock](a, r)
+		if !f(a.Uint32s(r, listHead, int(b.room))) {
+			return
+		}
+		r = b.next
+	}
+}
+
 // Check walks a list of unknown origin: it claims its blocks, and reports whether it can have them, whether they hold
 // as many values as the list says, and whether visit, which is given those in runs, accepts them all.
 func (l *List) Check(a *Arena, claims Claims, visit func([]uint32) bool) bool {

@@ -30,7 +30,7 @@ var layers = map[string][]string{
 	"rpc/ring":           {},
 	"rpc/wire":           {"engine"},
 	"engine":             {"engine/xor", "walio", "ckpt", "arena", "arena/disk"},
-	"engine/promstore":   {"engine"},
+	"engine/promstore":   {"engine", "engine/xor"},
 	"engine/takein":      {"engine", "walio", "arena/disk"},
 	"engine/xor":         {},
 	"walio":              {"arena", "arena/disk"},

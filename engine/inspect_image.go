@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -69,29 +70,19 @@ func (c *ImageContents) note(err error) {
 // read takes all samples of a stripe that was walked.
 func (c *ImageContents) read(s *stripe) {
 	var it chunkenc.Iterator
-	indexes := s.allIndexes()
-	var batch []found
-	for len(indexes) > 0 {
-		n := min(lockStep, len(indexes))
-		var err error
-		if batch, err = s.copyOut(batch[:0], indexes[:n], math.MinInt64, math.MaxInt64); err != nil {
-			c.note(err)
-		}
-		indexes = indexes[n:]
-		for i := range batch {
-			f := &batch[i]
-			c.Series++
-			c.Open += len(f.chunks)
-			opened := len(f.chunks)
-			c.note(s.readClosed(f, math.MinInt64, math.MaxInt64))
-			c.Closed += len(f.chunks) - opened
-			for _, ch := range f.chunks {
-				if it, err = c.decode(ch, it); err != nil {
-					c.note(fmt.Errorf("series %d, chunk from %d to %d: %w", f.ref, ch.MinT, ch.MaxT, err))
-				}
+	cp := copier{mint: math.MinInt64, maxt: math.MaxInt64}
+	_ = cp.each(context.Background(), s, s.allIndexes(), func(f *found, _ int, err error) error {
+		c.note(err)
+		c.Series++
+		c.Open += f.hi - f.lo
+		c.Closed += len(cp.chunks) - (f.hi - f.lo)
+		for _, ch := range cp.chunks {
+			if it, err = c.decode(ch, it); err != nil {
+				c.note(fmt.Errorf("series %d, chunk from %d to %d: %w", f.ref, ch.MinT, ch.MaxT, err))
 			}
 		}
-	}
+		return nil
+	})
 }
 
 // decode counts the samples of a chunk.

@@ -25,13 +25,3 @@ func keyLabels(key []byte) labels.Labels {
 	}
 	return b.Labels()
 }
-
-// setLabels makes labels of a label set. Needs no lock; the result is a copy.
-func (s *stripe) setLabels(b *labels.ScratchBuilder, pairs []uint32) labels.Labels {
-	b.Reset()
-	for _, p := range pairs {
-		n, v, _ := splitPair(s.pairBytes(refOf(p)))
-		b.Add(bytesString(n), bytesString(v))
-	}
-	return b.Labels()
-}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"math/bits"
 	"slices"
 
@@ -17,23 +18,46 @@ import (
 
 // lockStep is how many lists or series are copied before the stripe's lock is given back, so that no append
 // waits for a query longer than some tens of microseconds.
-const lockStep = 256
+const lockStep = 128
 
-// matches returns the indexes of the series that satisfy all matchers, ascending.
-func (s *stripe) matches(c *matchCache, ms []*labels.Matcher) []uint32 {
+// matching is what a request's matchers have in common for all stripes.
+type matching struct {
+	ctx    context.Context
+	cache  *matchCache
+	judges []*judge
+}
+
+// newMatching prepares matchers. t may be nil: then nothing is shared between stripes.
+func newMatching(ctx context.Context, c *matchCache, t *Tenant, ms []*labels.Matcher) *matching {
+	q := &matching{ctx: ctx, cache: c, judges: make([]*judge, len(ms))}
+	for i, m := range ms {
+		q.judges[i] = newJudge(c, t, m)
+	}
+	return q
+}
+
+// filter is a union of lists that a series must (keep) or must not be in.
+type filter struct {
+	lists []arena.List
+	keep  bool
+}
+
+// matches returns the indexes of the series of a stripe that satisfy all matchers, ascending.
+func (q *matching) matches(s *stripe) ([]uint32, error) {
 	var (
-		include [][]uint32
+		include []arena.List
 		filters []filter
 		all     = true
 		// Series made from here on may be in lists that are read later and not in those read before, so that they
 		// would pass what excludes them: they are no part of the answer.
 		next = s.nextIndex()
 	)
-	for _, m := range ms {
-		empty := m.Matches("")
-		want := !empty // the values whose series are listed: those that include, or those that exclude
-		lists := s.postings(c, m, want)
-		if empty {
+	for _, j := range q.judges {
+		lists, err := q.postings(s, j)
+		if err != nil {
+			return nil, err
+		}
+		if j.empty {
 			if len(lists) > 0 {
 				filters = append(filters, filter{lists, false})
 			}
@@ -42,7 +66,7 @@ func (s *stripe) matches(c *matchCache, ms []*labels.Matcher) []uint32 {
 		all = false
 		switch len(lists) {
 		case 0:
-			return nil
+			return nil, nil
 		case 1:
 			include = append(include, lists[0])
 		default:
@@ -52,10 +76,10 @@ func (s *stripe) matches(c *matchCache, ms []*labels.Matcher) []uint32 {
 	var out []uint32
 	switch {
 	case len(include) > 0:
-		slices.SortFunc(include, func(a, b []uint32) int { return len(a) - len(b) })
-		out = include[0]
+		slices.SortFunc(include, func(a, b arena.List) int { return int(a.Len) - int(b.Len) })
+		out = include[0].AppendTo(s.a, make([]uint32, 0, include[0].Len))
 		for _, l := range include[1:] {
-			out = intersect(out, l)
+			out = intersect(s.a, out, l)
 		}
 	case all:
 		out = s.allIndexes()
@@ -63,7 +87,7 @@ func (s *stripe) matches(c *matchCache, ms []*labels.Matcher) []uint32 {
 		// A union is the base: the first filter that includes becomes the list.
 		for i, f := range filters {
 			if f.keep {
-				out = bitmapOf(f.lists, next).appendTo(nil)
+				out = bitmapOf(s.a, f.lists, next).values()
 				filters = slices.Delete(filters, i, i+1)
 				break
 			}
@@ -71,60 +95,34 @@ func (s *stripe) matches(c *matchCache, ms []*labels.Matcher) []uint32 {
 	}
 	for _, f := range filters {
 		if len(out) == 0 {
-			return nil
+			return nil, nil
 		}
-		bm := bitmapOf(f.lists, next)
+		bm := bitmapOf(s.a, f.lists, next)
 		out = slices.DeleteFunc(out, func(i uint32) bool { return bm.has(i) != f.keep || i >= next })
 	}
-	return out
+	return out, nil
 }
 
-// filter is a union of lists that a series must (keep) or must not be in.
-type filter struct {
-	lists [][]uint32
-	keep  bool
-}
-
-// postings returns the series lists of the pairs of m's name whose value m accepts (want) or refuses
-// (!want), copied.
-func (s *stripe) postings(c *matchCache, m *labels.Matcher, want bool) [][]uint32 {
-	var pairs []uint32
-	switch {
-	case want == (m.Type == labels.MatchEqual) && (m.Type == labels.MatchEqual || m.Type == labels.MatchNotEqual) && m.Value != "":
-		// Exactly one value: the one named.
-		key := appendPair(nil, m.Name, m.Value)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.a == nil {
-			return nil
-		}
-		p := s.findPair(key)
-		if p == 0 {
-			return nil
-		}
-		return [][]uint32{arena.At[pair](s.a, p).series.AppendTo(s.a, nil)}
-	case want && m.Type == labels.MatchRegexp && len(m.SetMatches()) > 0:
-		s.mu.Lock()
-		if s.a != nil {
-			var key []byte
-			for _, v := range m.SetMatches() {
-				if key = appendPair(key[:0], m.Name, v); v != "" {
-					if p := s.findPair(key); p != 0 {
-						pairs = append(pairs, uint32(p))
-					}
-				}
-			}
-		}
-		s.mu.Unlock()
-	default:
-		pairs = s.matchingPairs(c, m, want)
+// postings returns the series lists of the pairs whose value j accepts, or refuses if it accepts the empty one.
+func (q *matching) postings(s *stripe, j *judge) ([]arena.List, error) {
+	if j.keys != nil {
+		return s.listsOfKeys(j.keys), nil
 	}
-	lists := make([][]uint32, 0, len(pairs))
+	pairs, err := q.matchingPairs(s, j)
+	if err != nil {
+		return nil, err
+	}
+	return s.listsOf(pairs), nil
+}
+
+// listsOf returns the series lists of pairs.
+func (s *stripe) listsOf(pairs []uint32) []arena.List {
+	lists := make([]arena.List, 0, len(pairs))
 	for len(pairs) > 0 {
 		n := min(lockStep, len(pairs))
 		s.mu.Lock()
 		for _, p := range pairs[:n] {
-			lists = append(lists, arena.At[pair](s.a, refOf(p)).series.AppendTo(s.a, nil))
+			lists = append(lists, arena.At[pair](s.a, refOf(p)).series)
 		}
 		s.mu.Unlock()
 		pairs = pairs[n:]
@@ -132,43 +130,62 @@ func (s *stripe) postings(c *matchCache, m *labels.Matcher, want bool) [][]uint3
 	return lists
 }
 
-// matchingPairs returns the pairs of m's name whose value m accepts or refuses. Values are judged without the
-// lock, each distinct one once, and remembered: lists of pairs only grow, so what is known of the first n
-// stays true.
-func (s *stripe) matchingPairs(c *matchCache, m *labels.Matcher, want bool) []uint32 {
-	known, found := c.get(s, m, want)
-	pairs := s.pairsOfName(m.Name, known)
-	if len(pairs) == 0 {
-		return found
-	}
-	found = slices.Clip(found)
-	for _, p := range pairs {
-		_, v, _ := splitPair(s.pairBytes(refOf(p)))
-		// The matcher keeps nothing of the string.
-		if m.Matches(bytesString(v)) == want {
-			found = append(found, p)
+// listsOfKeys returns the series lists of pairs that are named.
+func (s *stripe) listsOfKeys(keys [][]byte) (lists []arena.List) {
+	for len(keys) > 0 {
+		n := min(lockStep, len(keys))
+		s.mu.Lock()
+		if s.a != nil {
+			for _, key := range keys[:n] {
+				if p := s.findPair(key); p != 0 {
+					lists = append(lists, arena.At[pair](s.a, p).series)
+				}
+			}
 		}
+		s.mu.Unlock()
+		keys = keys[n:]
 	}
-	c.put(s, m, want, known+len(pairs), found)
-	return found
+	return lists
 }
 
-// pairsOfName returns the pairs of a name, but for the first skip.
-func (s *stripe) pairsOfName(n string, skip int) []uint32 {
+// matchingPairs returns the pairs of the judge's name whose value it wants. Values are judged without the lock, each
+// distinct one once, and remembered: lists of pairs only grow, so what is known of the first n stays true.
+func (q *matching) matchingPairs(s *stripe, j *judge) ([]uint32, error) {
+	known, found := q.cache.get(s, j)
+	l := s.pairsOfName(j.m.Name)
+	if int(l.Len) <= known {
+		return found, nil
+	}
+	found = slices.Clip(found)
+	judged := j.of(s, int(l.Len)-known)
+	at := 0
+	l.Walk(s.a, func(run []uint32) bool {
+		for _, p := range run {
+			if at >= known && judged(at, p) {
+				found = append(found, p)
+			}
+			at++
+		}
+		return q.ctx.Err() == nil
+	})
+	if err := q.ctx.Err(); err != nil {
+		return nil, err
+	}
+	q.cache.put(s, j, int(l.Len), found)
+	return found, nil
+}
+
+// pairsOfName returns the list of a name's pairs.
+func (s *stripe) pairsOfName(n string) (l arena.List) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.a == nil {
-		return nil
+		return l
 	}
-	r := s.findName([]byte(n))
-	if r == 0 {
-		return nil
+	if r := s.findName([]byte(n)); r != 0 {
+		l = arena.At[name](s.a, r).pairs
 	}
-	l := &arena.At[name](s.a, r).pairs
-	if int(l.Len) <= skip {
-		return nil
-	}
-	return l.AppendTo(s.a, make([]uint32, 0, l.Len))[skip:]
+	return l
 }
 
 func (s *stripe) nextIndex() uint32 {
@@ -215,46 +232,3 @@ func appendUvarint(dst []byte, n int) []byte {
 func uvarintLen(n int) int { return (bits.Len64(uint64(n)|1) + 6) / 7 }
 
 func refOf(v uint32) arena.Ref { return arena.Ref(v) }
-
-// intersect keeps the values of a, ascending, that are in b, ascending, too. a is overwritten.
-func intersect(a, b []uint32) []uint32 {
-	out := a[:0]
-	for _, v := range a {
-		for len(b) > 0 && b[0] < v {
-			b = b[1:]
-		}
-		if len(b) == 0 {
-			break
-		}
-		if b[0] == v {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
-// bitmap is a set of indexes.
-type bitmap []uint64
-
-func bitmapOf(lists [][]uint32, next uint32) bitmap {
-	b := make(bitmap, next/64+1)
-	for _, l := range lists {
-		for _, i := range l {
-			if i < next {
-				b[i/64] |= 1 << (i % 64)
-			}
-		}
-	}
-	return b
-}
-
-func (b bitmap) has(i uint32) bool { return int(i/64) < len(b) && b[i/64]>>(i%64)&1 == 1 }
-
-func (b bitmap) appendTo(dst []uint32) []uint32 {
-	for w, v := range b {
-		for ; v != 0; v &= v - 1 {
-			dst = append(dst, uint32(w*64+bits.TrailingZeros64(v)))
-		}
-	}
-	return dst
-}

@@ -18,3 +18,16 @@ type Chunk struct {
 	Enc        chunkenc.Encoding
 	Data       []byte
 }
+
+// Part says what of a series' samples a query needs.
+type Part uint8
+
+const (
+	// AllSamples are all chunks that overlap the range.
+	AllSamples Part = iota
+	// LastSample is at least the last sample in the range, in a chunk of its own if it is the series' newest and a
+	// float. Whether a histogram begins anew depends on the one before it.
+	LastSample
+	// NoSamples is none: whether there are any.
+	NoSamples
+)

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -181,7 +180,15 @@ func queryStripe(t *testing.T, s *stripe) {
 		labels.MustNewMatcher(labels.MatchNotEqual, "l1", ""),
 		labels.MustNewMatcher(labels.MatchNotRegexp, "__name__", "metric1"),
 	} {
-		series, err := s.selectSeries(context.Background(), c, -1<<62, 1<<62, []*labels.Matcher{m})
+		q := newMatching(t.Context(), c, nil, []*labels.Matcher{m})
+		indexes, err := q.matches(s)
+		require.NoError(t, err)
+		found := distinct{}
+		require.NoError(t, addNamesOf(t.Context(), s, indexes, found))
+		for name := range found {
+			require.NoError(t, (&valueCollector{name: name, found: distinct{}}).addOf(t.Context(), s, indexes))
+		}
+		series, err := (&copier{mint: -1 << 62, maxt: 1 << 62}).selectSeries(t.Context(), s, indexes, make([]Series, len(indexes)))
 		if err != nil {
 			continue // closed chunks whose files are not there
 		}
@@ -195,7 +202,6 @@ func queryStripe(t *testing.T, s *stripe) {
 				}
 			}
 		}
-		s.eachPair(c, []*labels.Matcher{m}, func(p uint32) { splitPair(s.pairBytes(refOf(p))) })
 	}
 	for _, n := range s.allNames() {
 		_ = string(s.nameBytes(refOf(n)))

@@ -16,6 +16,8 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
+
+	"github.com/rekindledb/rekindle/engine/promstore"
 )
 
 // question is one row of the read table.
@@ -42,7 +44,7 @@ func (a answer) equal(b answer) bool {
 // asker puts questions to one system.
 type asker struct {
 	q        storage.SampleAndChunkQueryable
-	engine   *promql.Engine
+	engine   promql.QueryEngine
 	from, at int64 // of the data, milliseconds
 
 	// What is asked for, taken from the data.
@@ -56,13 +58,13 @@ type asker struct {
 const readSamplesMax = 100_000_000
 
 func newAsker(ctx context.Context, q storage.SampleAndChunkQueryable, from, at int64) (*asker, error) {
-	a := &asker{q: q, from: from, at: at, engine: promql.NewEngine(promql.EngineOpts{
+	a := &asker{q: q, from: from, at: at, engine: promstore.Engine{Engine: promql.NewEngine(promql.EngineOpts{
 		Logger:        slog.New(slog.DiscardHandler),
 		MaxSamples:    readSamplesMax,
 		Timeout:       2 * time.Minute,
 		LookbackDelta: 5 * time.Minute,
 		Parser:        parser.NewParser(parser.Options{}),
-	})}
+	})}}
 	var err error
 	if a.metrics, err = a.values(ctx, model.MetricNameLabel); err != nil {
 		return nil, err

@@ -92,13 +92,13 @@ func TestSortIsCancelled(t *testing.T) {
 	}
 }
 
-// hanging is a Source whose Select takes until its context is done.
+// hanging is a Source whose SelectPart takes until its context is done.
 type hanging struct {
 	Source
 	entered chan struct{}
 }
 
-func (h hanging) Select(ctx context.Context, _, _ int64, _ ...*labels.Matcher) ([]engine.Series, error) {
+func (h hanging) SelectPart(ctx context.Context, _ engine.Part, _, _ int64, _ ...*labels.Matcher) ([]engine.Series, error) {
 	close(h.entered)
 	<-ctx.Done()
 	return nil, context.Cause(ctx)

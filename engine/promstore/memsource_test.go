@@ -105,6 +105,21 @@ func (m *memSource) encode(s *memSeries) error {
 	return nil
 }
 
+func (m *memSource) SelectPart(ctx context.Context, part engine.Part, mint, maxt int64, ms ...*labels.Matcher) ([]engine.Series, error) {
+	list, err := m.Select(ctx, mint, maxt, ms...)
+	for i := range list {
+		switch part {
+		case engine.LastSample:
+			if last := list[i].Chunks[len(list[i].Chunks)-1]; last.Enc == chunkenc.EncXOR {
+				list[i].Chunks = []engine.Chunk{last}
+			}
+		case engine.NoSamples:
+			list[i].Chunks = nil
+		}
+	}
+	return list, err
+}
+
 func (m *memSource) Select(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) ([]engine.Series, error) {
 	var out []engine.Series
 	for _, s := range m.series {

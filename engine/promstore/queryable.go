@@ -21,6 +21,8 @@ var (
 // a query reaches the Source unchanged.
 type Queryable struct {
 	src Source
+	// promql: hints come from PromQL's engine, see Engine.
+	promql bool
 }
 
 // New returns a Queryable over src.
@@ -30,12 +32,12 @@ func New(src Source) *Queryable {
 
 // Querier implements storage.Queryable.
 func (q *Queryable) Querier(mint, maxt int64) (storage.Querier, error) {
-	return &querier{labelQuerier{src: q.src, window: window{mint, maxt}}}, nil
+	return &querier{labelQuerier{src: q.src, promql: q.promql, window: window{mint, maxt}}}, nil
 }
 
 // ChunkQuerier implements storage.ChunkQueryable.
 func (q *Queryable) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
-	return &chunkQuerier{labelQuerier{src: q.src, window: window{mint, maxt}}}, nil
+	return &chunkQuerier{labelQuerier{src: q.src, promql: q.promql, window: window{mint, maxt}}}, nil
 }
 
 // ExemplarQuerier implements storage.ExemplarQueryable. Exemplars are not stored: the answer is empty, not an error.
@@ -68,6 +70,7 @@ func (w window) narrow(hints *storage.SelectHints) window {
 // labelQuerier is what the querier for samples and the one for chunks have in common.
 type labelQuerier struct {
 	src    Source
+	promql bool
 	window window
 }
 

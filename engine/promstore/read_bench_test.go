@@ -25,13 +25,13 @@ import (
 // PromQL are left. storage=engine adds finding the series and copying their chunks out, and storage=head is a head of
 // Prometheus with the same samples.
 
-// ready is a Source that gives the same answer to every Select.
+// ready is a Source that gives the same answer to every SelectPart.
 type ready struct {
 	Source
 	list []engine.Series
 }
 
-func (r ready) Select(context.Context, int64, int64, ...*labels.Matcher) ([]engine.Series, error) {
+func (r ready) SelectPart(context.Context, engine.Part, int64, int64, ...*labels.Matcher) ([]engine.Series, error) {
 	return append([]engine.Series(nil), r.list...), nil
 }
 

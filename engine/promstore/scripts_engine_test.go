@@ -61,7 +61,7 @@ func TestScriptsOnEngine(t *testing.T) {
 	defer func() { require.NoError(t, e.Close()) }()
 	loads := map[string]*scriptLoad{}
 	tenants := 0
-	ng := promqltest.NewTestEngine(t, false, 0, promqltest.DefaultMaxSamplesPerQuery)
+	ng := Engine{promqltest.NewTestEngine(t, false, 0, promqltest.DefaultMaxSamplesPerQuery)}
 	promqltest.RunBuiltinTestsWithStorage(t, ng, func(t testing.TB) storage.Storage {
 		tenants++
 		file := path.Base(t.Name())
@@ -110,17 +110,17 @@ func (s *scriptSource) add(ls labels.Labels, v sample) error {
 	return nil
 }
 
-func (s *scriptSource) Select(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) ([]engine.Series, error) {
+func (s *scriptSource) SelectPart(ctx context.Context, part engine.Part, mint, maxt int64, ms ...*labels.Matcher) ([]engine.Series, error) {
 	if len(s.waiting) > 0 {
 		push(s.t, s.engine, s.tenant, s.waiting)
 		s.waiting = nil
 	}
-	list, err := s.beside.Select(ctx, mint, maxt, ms...)
+	list, err := s.beside.SelectPart(ctx, part, mint, maxt, ms...)
 	if err != nil {
 		return nil, err
 	}
 	if tenant := s.engine.Tenant(s.tenant); tenant != nil {
-		floats, err := tenant.Select(ctx, mint, maxt, ms...)
+		floats, err := tenant.SelectPart(ctx, part, mint, maxt, ms...)
 		if err != nil {
 			return nil, err
 		}

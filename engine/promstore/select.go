@@ -43,7 +43,7 @@ func (q *labelQuerier) selectSeries(ctx context.Context, sorted bool, hints *sto
 	if w.empty() || len(ms) == 0 {
 		return selection{ctx: ctx}, nil
 	}
-	list, err := q.src.Select(ctx, w.mint, w.maxt, ms...)
+	list, err := q.src.SelectPart(ctx, q.part(hints), w.mint, w.maxt, ms...)
 	if err != nil {
 		return selection{}, err
 	}
@@ -66,6 +66,23 @@ func (q *labelQuerier) selectSeries(ctx context.Context, sorted bool, hints *sto
 		w = window{math.MinInt64, math.MaxInt64}
 	}
 	return newSelection(ctx, list, w), nil
+}
+
+// seriesFunc is what Prometheus's API writes into hints when it wants no samples. There is no such function.
+const seriesFunc = "series"
+
+// part is what of the samples the hints ask for.
+func (q *labelQuerier) part(hints *storage.SelectHints) engine.Part {
+	switch {
+	case hints == nil:
+		return engine.AllSamples
+	case hints.Func == seriesFunc:
+		return engine.NoSamples
+	case q.promql && hints.Step == 0 && hints.Range == 0:
+		return engine.LastSample
+	default:
+		return engine.AllSamples
+	}
 }
 
 // ctxCheckEvery is how many label sets are compared between two looks at the context: some microseconds' work.

@@ -17,6 +17,9 @@ type Source interface {
 	// [mint, maxt]. The caller owns the answer, including the slices in it.
 	Select(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) ([]engine.Series, error)
 
+	// SelectPart returns the series that Select does, with a part of their chunks: what is left out is not needed.
+	SelectPart(ctx context.Context, part engine.Part, mint, maxt int64, ms ...*labels.Matcher) ([]engine.Series, error)
+
 	// LabelNames returns the names of the labels of all matching series, all series if ms is empty; sorted, at
 	// most limit of them unless limit is 0. Nothing if no data at all lies in the range; whether a single series
 	// has data in it need not be looked at.

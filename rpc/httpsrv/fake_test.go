@@ -79,6 +79,10 @@ func (f fakeSource) Select(_ context.Context, mint, maxt int64, ms ...*labels.Ma
 	return []engine.Series{{Labels: lset, Chunks: []engine.Chunk{{MinT: 0, MaxT: 600_000, Enc: chunkenc.EncXOR, Data: c.Bytes()}}}}, nil
 }
 
+func (f fakeSource) SelectPart(ctx context.Context, _ engine.Part, mint, maxt int64, ms ...*labels.Matcher) ([]engine.Series, error) {
+	return f.Select(ctx, mint, maxt, ms...)
+}
+
 func (f fakeSource) LabelNames(context.Context, int64, int64, int, ...*labels.Matcher) ([]string, error) {
 	return []string{"__name__", "tenant"}, nil
 }

@@ -77,7 +77,7 @@ func newQueryAPI(o *Options, src promstore.Source) func() http.Handler {
 		})
 		// What is nil or false belongs to endpoints that are not routed, see queryPaths.
 		api := v1.NewAPI(
-			engine, queryable, nil, nil, queryable, nil, nil, nil,
+			promstore.Engine{Engine: engine}, queryable, nil, nil, queryable, nil, nil, nil,
 			func() config.Config { return config.DefaultConfig },
 			nil, v1.GlobalURLOptions{},
 			func(f http.HandlerFunc) http.HandlerFunc { return f },

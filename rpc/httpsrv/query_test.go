@@ -94,6 +94,10 @@ func (brokenSource) Select(context.Context, int64, int64, ...*labels.Matcher) ([
 	return nil, errBroken
 }
 
+func (brokenSource) SelectPart(context.Context, engine.Part, int64, int64, ...*labels.Matcher) ([]engine.Series, error) {
+	return nil, errBroken
+}
+
 func (brokenSource) LabelNames(context.Context, int64, int64, int, ...*labels.Matcher) ([]string, error) {
 	return nil, errBroken
 }
@@ -140,6 +144,10 @@ func TestGateCloseCancelsQueries(t *testing.T) {
 type slowSource struct {
 	fakeSource
 	inside chan struct{}
+}
+
+func (s slowSource) SelectPart(ctx context.Context, _ engine.Part, mint, maxt int64, ms ...*labels.Matcher) ([]engine.Series, error) {
+	return s.Select(ctx, mint, maxt, ms...)
 }
 
 func (s slowSource) Select(ctx context.Context, _, _ int64, _ ...*labels.Matcher) ([]engine.Series, error) {

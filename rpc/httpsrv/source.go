@@ -37,6 +37,14 @@ func (s *tenantSource) Select(ctx context.Context, mint, maxt int64, ms ...*labe
 	return t.Select(ctx, mint, maxt, ms...)
 }
 
+func (s *tenantSource) SelectPart(ctx context.Context, part engine.Part, mint, maxt int64, ms ...*labels.Matcher) ([]engine.Series, error) {
+	t, err := s.tenant(ctx)
+	if t == nil || err != nil {
+		return nil, err
+	}
+	return t.SelectPart(ctx, part, mint, maxt, ms...)
+}
+
 func (s *tenantSource) LabelNames(ctx context.Context, mint, maxt int64, limit int, ms ...*labels.Matcher) ([]string, error) {
 	t, err := s.tenant(ctx)
 	if t == nil || err != nil {

@@ -1,0 +1,304 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"github.com/rekindledb/rekindle/arena"
+	"github.com/rekindledb/rekindle/engine/xor"
+)
+
+// copier copies series out of stripes. Each worker of a request has one, which keeps the memory that goes on from
+// series to series. The answer lies in blocks, not in an allocation for each label set, chunk and list.
+type copier struct {
+	mint, maxt int64
+	part       Part
+
+	labels labelWriter
+	data   []byte // block for chunks' bytes
+	// How many bytes the chunks took so far.
+	chunksTaken, bytesTaken int
+	lists                   []Chunk // block for series' lists of chunks
+
+	found  []found
+	copied []Chunk // of all found, in memory; newest first
+	chunks []Chunk // of the one at hand, newest first
+}
+
+// found is what is learnt of a series under the lock; the rest is read without it.
+type found struct {
+	ref    uint64
+	set    arena.Ref
+	closed link
+	before int64 // the samples of the chunk at closed are older than this
+	lo, hi int   // its chunks in copied
+	sure   bool  // it has samples in the range, whatever its chunks are
+	err    error // of a closed chunk in memory
+}
+
+// selectSeries copies the series with these indexes into dst, of the same length, and returns the part that it has
+// filled: series without a chunk in the range are left out.
+func (c *copier) selectSeries(ctx context.Context, s *stripe, indexes []uint32, dst []Series) ([]Series, error) {
+	out := dst[:0]
+	err := c.each(ctx, s, indexes, func(f *found, more int, err error) error {
+		if err != nil {
+			return c.failed(s, f, err)
+		}
+		if len(c.chunks) == 0 && !f.sure {
+			return nil
+		}
+		one := Series{Labels: c.labels.write(s, s.pairsOf(f.set), more)}
+		if c.part != NoSamples {
+			one.Chunks = c.list(more)
+		}
+		out = append(out, one)
+		return nil
+	})
+	return out, err
+}
+
+// failed says which series cannot be read. An answer without it would be wrong, and nobody would know.
+func (c *copier) failed(s *stripe, f *found, err error) error {
+	return fmt.Errorf("engine: read series %s: %w", c.labels.write(s, s.pairsOf(f.set), 0), err)
+}
+
+// each copies series, one after another, and calls visit for each when its chunks are in c.chunks, or those before the
+// one that err is about. visit runs without the lock. more is how many may follow. What visit returns ends the walk.
+func (c *copier) each(ctx context.Context, s *stripe, indexes []uint32, visit func(f *found, more int, err error) error) error {
+	for len(indexes) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		c.reserve(len(indexes))
+		n := min(lockStep, len(indexes))
+		c.copyOut(s, indexes[:n])
+		indexes = indexes[n:]
+		for i := range c.found {
+			f := &c.found[i]
+			c.chunks = append(c.chunks[:0], c.copied[f.lo:f.hi]...)
+			err := f.err
+			if err == nil {
+				err = c.readClosed(s, f)
+			}
+			if err := visit(f, len(indexes)+len(c.found)-i-1, err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// chunkSizeGuess is the room set aside for a chunk as long as none was seen.
+const chunkSizeGuess = 128
+
+// reserve makes room for copies, so that hardly anything is allocated under the lock.
+func (c *copier) reserve(series int) {
+	n := min(series, lockStep)
+	if cap(c.found) < n {
+		c.found, c.copied = make([]found, 0, n), make([]Chunk, 0, n)
+	}
+	if c.part == NoSamples {
+		return
+	}
+	guess := chunkSizeGuess
+	if c.part == LastSample {
+		guess = xor.HeaderBytes + xor.MaxSampleBytes
+	}
+	if c.chunksTaken > 0 {
+		guess = c.bytesTaken/c.chunksTaken*5/4 + 1
+	}
+	if room := n * guess; cap(c.data)-len(c.data) < room {
+		c.data = make([]byte, 0, max(room, min(series*guess, blockSizeMax)))
+	}
+}
+
+// take cuts n bytes off the block for chunks. If it has not got them it makes them.
+func (c *copier) take(n int) []byte {
+	c.chunksTaken++
+	c.bytesTaken += n
+	at := len(c.data)
+	if cap(c.data)-at < n {
+		return make([]byte, 0, n)
+	}
+	c.data = c.data[:at+n]
+	return c.data[at : at : at+n]
+}
+
+// list makes the list of the chunks at hand, the oldest first.
+func (c *copier) list(more int) []Chunk {
+	const listSizeMax = blockSizeMax / 64
+	n := len(c.chunks)
+	if cap(c.lists)-len(c.lists) < n {
+		c.lists = make([]Chunk, 0, max(n, min(n*(more+1), listSizeMax)))
+	}
+	at := len(c.lists)
+	slices.Reverse(c.chunks)
+	c.lists = append(c.lists, c.chunks...)
+	return c.lists[at:len(c.lists):len(c.lists)]
+}
+
+// copyOut copies what is in memory of series' chunks: the open one, and closed ones that have not reached a file.
+// One hold of the lock.
+//
+// The way to a chunk leads through the index, the record and the label set, none in the cache. As in lookUp each loop
+// loads one level for a group of series, so that the misses overlap.
+func (c *copier) copyOut(s *stripe, indexes []uint32) {
+	c.found, c.copied = c.found[:0], c.copied[:0]
+	var (
+		refs [group]arena.Ref
+		warm uint32
+	)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for looked := 0; looked < len(indexes); looked += group {
+		items := indexes[looked:min(looked+group, len(indexes))]
+		for i, index := range items {
+			refs[i] = s.root.index.Get(s.a, index)
+		}
+		for i := range items {
+			if refs[i] != 0 {
+				warm += uint32(arena.At[record](s.a, refs[i]).labels)
+			}
+		}
+		for i := range items {
+			if refs[i] == 0 {
+				continue
+			}
+			rec := arena.At[record](s.a, refs[i])
+			warm += *arena.At[uint32](s.a, rec.labels)
+			if rec.chunk != 0 && (c.part == AllSamples || rec.state.T > c.maxt) {
+				for off := 0; off < rec.state.Size(); off += 64 {
+					warm += uint32(*arena.At[uint8](s.a, rec.chunk+arena.Ref(off/refUnit)))
+				}
+			}
+		}
+		for i, index := range items {
+			if refs[i] != 0 {
+				c.copySeries(s, index, arena.At[record](s.a, refs[i]))
+			}
+		}
+	}
+	s.warm = warm
+}
+
+// copySeries is copyOut for one series.
+func (c *copier) copySeries(s *stripe, index uint32, rec *record) {
+	if rec.state.T < c.mint {
+		return // the newest sample is older than what is asked for
+	}
+	f := found{ref: s.ref(index), set: rec.labels, closed: rec.link, before: math.MaxInt64, lo: len(c.copied)}
+	if (c.part == NoSamples || c.part == LastSample && rec.kind == kindXOR) && rec.state.T <= c.maxt {
+		// The newest sample is in the range, and the record has it.
+		if f.closed = 0; c.part == LastSample {
+			c.copied = append(c.copied, c.lastSample(&rec.state))
+		}
+		f.sure, f.hi = true, len(c.copied)
+		c.found = append(c.found, f)
+		return
+	}
+	if rec.state.N > 0 {
+		raw := s.a.Bytes(rec.chunk, arena.ClassSize(rec.class))
+		first := firstTime(raw)
+		f.before = first
+		if first <= c.maxt {
+			c.copied = append(c.copied, Chunk{
+				MinT: first, MaxT: rec.state.T, Enc: chunkenc.Encoding(rec.kind),
+				Data: xor.FinishTo(c.take(rec.state.Size()), raw, &rec.state),
+			})
+		}
+		if first <= c.mint {
+			f.closed = 0
+		}
+	}
+	c.chunks = c.chunks[:0]
+	f.err = c.copyBuffered(s, &f)
+	c.copied = append(c.copied, c.chunks...)
+	f.hi = len(c.copied)
+	c.found = append(c.found, f)
+}
+
+// lastSample is a chunk of the newest sample.
+func (c *copier) lastSample(newest *xor.State) Chunk {
+	var (
+		b [xor.HeaderBytes + xor.MaxSampleBytes]byte
+		s xor.State
+	)
+	xor.Start(&s)
+	xor.Append(b[:], &s, newest.T, newest.V)
+	return Chunk{MinT: newest.T, MaxT: newest.T, Enc: chunkenc.EncXOR, Data: xor.FinishTo(c.take(s.Size()), b[:], &s)}
+}
+
+// add takes the chunk at f.closed and goes on to the one before it, unless that one is too old. Each is older than
+// the one that links to it: what is not is damaged, and might lead back to where we come from.
+func (c *copier) add(f *found, h chunkHead, data []byte) error {
+	if h.minT > h.maxT || h.maxT >= f.before {
+		return fmt.Errorf("chunk says that it has samples from %d to %d, but must end before %d", h.minT, h.maxT, f.before)
+	}
+	f.before = h.minT
+	if h.maxT >= c.mint && h.minT <= c.maxt {
+		c.chunks = append(c.chunks, Chunk{MinT: h.minT, MaxT: h.maxT, Enc: chunkenc.Encoding(h.encoding), Data: data})
+	}
+	f.closed = h.prev
+	if h.minT <= c.mint {
+		f.closed = 0
+	}
+	return nil
+}
+
+// copyBuffered copies closed chunks down to the first one that has reached a file. Under the lock. The buffer is ours,
+// but what leads there may be a chunk of a damaged file.
+func (c *copier) copyBuffered(s *stripe, f *found) error {
+	for f.closed != 0 {
+		raw := s.chunks.inMemory(f.closed)
+		if raw == nil {
+			return nil
+		}
+		h, data, err := parseChunk(raw)
+		if err == nil {
+			err = h.isOf(f.ref)
+		}
+		if err == nil {
+			err = c.add(f, h, append(c.take(len(data)), data...))
+		}
+		if err != nil {
+			return s.chunks.at(f.closed, err)
+		}
+	}
+	return nil
+}
+
+// readClosed reads what has reached the chunk files. Below a chunk that has there may be one that has not: it
+// is of another range, and its file is written later, or cannot be written.
+func (c *copier) readClosed(s *stripe, f *found) error {
+	for f.closed != 0 {
+		if top := f.closed; !s.chunks.written(top) {
+			s.mu.Lock()
+			err := c.copyBuffered(s, f)
+			s.mu.Unlock()
+			if err != nil {
+				return err
+			}
+			if f.closed != top {
+				continue
+			}
+			// It has reached its file since.
+		}
+		room := c.data[len(c.data):]
+		h, data, err := s.chunks.read(f.closed, f.ref, room)
+		if err != nil {
+			return err
+		}
+		if len(data) <= cap(room) { // it went there
+			c.data = c.data[:len(c.data)+len(data)]
+		}
+		data = slices.Clip(data)
+		if err := c.add(f, h, data); err != nil {
+			return s.chunks.at(f.closed, err)
+		}
+	}
+	return nil
+}
