@@ -2,8 +2,14 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"math"
+	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -88,6 +94,32 @@ func AppendKey(dst []byte, l labels.Labels) (key []byte, ok bool) {
 		}
 	})
 	return dst, validKey(dst[from:])
+}
+
+// Hold takes the lock of a data directory, which is made if it is missing, for a tool that works in it: no ingester
+// starts on it until it is given back. Unlike Open it neither looks nor decides whose the directory is. A *LockedError
+// says that another process holds it.
+func Hold(fsys disk.FS, dir, tool string) (release io.Closer, err error) {
+	own := filepath.Join(dir, ownDir)
+	if err := disk.MkdirAllSync(fsys, own, 0o755); err != nil {
+		return nil, fmt.Errorf("engine: make the data directory %s: %w", dir, err)
+	}
+	lock, err := fsys.Lock(filepath.Join(own, lockFile))
+	if errors.Is(err, disk.ErrLocked) {
+		return nil, &LockedError{Dir: dir, Holder: holder(fsys, filepath.Join(own, ownerFile))}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("engine: lock the data directory %s: %w", dir, err)
+	}
+	host, _ := os.Hostname()
+	b, err := json.Marshal(owner{PID: os.Getpid(), Host: host, Instance: tool, Since: time.Now().UTC()})
+	if err == nil {
+		err = disk.WriteFileAtomic(fsys, filepath.Join(own, ownerFile), b)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("engine: write the owner file: %w", err), lock.Close())
+	}
+	return lock, nil
 }
 
 // ImportDir is where in a data directory a tenant is made that is to appear in it as a whole. Every start removes it.

@@ -113,7 +113,7 @@ func (in *inspector) record(rec record) error {
 		return in.fault(rec.off, rec.end, "%d bytes are not a record with the right checksum", rec.end-rec.off)
 	case len(rec.data) == 0:
 		return in.fault(rec.off, rec.end, "empty record")
-	case rec.data[0] == recordSegment:
+	case isSegmentHeader(&rec):
 		return in.segment(rec)
 	case rec.isHeader():
 		return in.header(rec)
@@ -121,6 +121,15 @@ func (in *inspector) record(rec record) error {
 		return fmt.Errorf("%w: it begins with a record that this program did not write", ErrForeign)
 	}
 	return in.entry(rec)
+}
+
+// isSegmentHeader is as record.isHeader: what is compressed may begin with any byte.
+func isSegmentHeader(rec *record) bool {
+	if rec.data[0] != recordSegment {
+		return false
+	}
+	_, err := checkHeader(rec.data, recordSegment, errSegment)
+	return rec.flags == 0 || err == nil
 }
 
 func (in *inspector) segment(rec record) error {

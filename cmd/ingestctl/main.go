@@ -41,7 +41,7 @@ type streams struct {
 }
 
 var commands = []command{
-	verifyCommand, inspectCommand, statCommand, dumpCommand, exportCommand,
+	verifyCommand, inspectCommand, statCommand, dumpCommand, exportCommand, importCommand, cutCommand,
 }
 
 // exitCode is an error that says no more than how to exit.

@@ -19,6 +19,8 @@ type Options struct {
 	Source string
 	// Tenant is the id under which it is taken over; empty if Source holds several, which keep their names.
 	Tenant string
+	// Default is the id if Source is the directory of one tenant, and Tenant is empty.
+	Default string
 	// Engine is how the data directory is written; Engine.Dir is that directory. The caller holds its lock.
 	Engine engine.Config
 	// Damaged takes what can be read of a damaged source. Without it nothing is taken over then.
@@ -47,6 +49,9 @@ func Run(ctx context.Context, o Options) ([]*Report, error) {
 	}
 	if o.Progress == nil {
 		o.Progress = func(string, int64, int64) {}
+	}
+	if o.Tenant == "" && hasLog(o.Source) {
+		o.Tenant = o.Default
 	}
 	found, err := Find(o.Source, o.Tenant)
 	if err != nil {
