@@ -36,7 +36,7 @@ var processStart = time.Now()
 type database interface {
 	grpcsrv.Store
 	prometheus.Collector
-	source(tenant string) promstore.Source
+	source(tenant string) metrics.Source
 	// status may be called at any time, Append, Metadata, source and flush after recover and until close.
 	status() guard.Status
 	// flush makes a restart short, of all tenants if none is named.
@@ -128,14 +128,14 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 	}, reg)
 	tenancy := guard.Tenancy{Required: o.AuthEnabled, Default: o.NoAuthTenant}
 	queries := metrics.NewQueries(reg)
-	source := func(tenant string) promstore.Source { return queries.Count(db.source(tenant)) }
+	source := func(tenant string) metrics.Source { return queries.Count(db.source(tenant)) }
 	defaults, err := load(nil)
 	if err != nil {
 		return err
 	}
 	handlers = httpsrv.New(httpsrv.Options{
 		Store:     db,
-		Source:    source,
+		Source:    func(tenant string) promstore.Source { return source(tenant) },
 		Gate:      gate,
 		Admission: admission,
 		Rates:     rates,
@@ -156,7 +156,7 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 	}, srv.HTTP)
 	grpcsrv.New(grpcsrv.Options{
 		Store:                db,
-		Source:               source,
+		Source:               func(tenant string) grpcsrv.Source { return source(tenant) },
 		Gate:                 gate,
 		Admission:            admission,
 		Rates:                rates,

@@ -18,8 +18,8 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/rekindledb/rekindle/engine"
-	"github.com/rekindledb/rekindle/engine/promstore"
 	"github.com/rekindledb/rekindle/rpc/guard"
+	"github.com/rekindledb/rekindle/rpc/metrics"
 )
 
 // slowDB is a database whose recovery ends when the test says so.
@@ -52,7 +52,7 @@ func (d *slowDB) close() error {
 func (*slowDB) status() guard.Status {
 	return guard.Status{Text: "reading images, 40 %", Left: time.Second}
 }
-func (*slowDB) source(string) promstore.Source                                   { return nil }
+func (*slowDB) source(string) metrics.Source                                     { return nil }
 func (*slowDB) Append(context.Context, string, *engine.Batch) (int, error)       { return 0, nil }
 func (*slowDB) Metadata(string, string, func(string, []engine.Description) bool) {}
 func (*slowDB) flush(context.Context, []string) error                            { return nil }

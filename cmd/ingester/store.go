@@ -10,7 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rekindledb/rekindle/engine"
-	"github.com/rekindledb/rekindle/engine/promstore"
 	"github.com/rekindledb/rekindle/rpc/guard"
 	"github.com/rekindledb/rekindle/rpc/metrics"
 	"github.com/rekindledb/rekindle/walio"
@@ -127,7 +126,7 @@ func (s *store) Metadata(tenant, family string, yield func(family string, all []
 	}
 }
 
-func (s *store) source(tenant string) promstore.Source {
+func (s *store) source(tenant string) metrics.Source {
 	if t := s.engine.Tenant(tenant); t != nil {
 		return t
 	}

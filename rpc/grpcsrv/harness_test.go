@@ -18,7 +18,6 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/rekindledb/rekindle/engine"
-	"github.com/rekindledb/rekindle/engine/promstore"
 	"github.com/rekindledb/rekindle/rpc/guard"
 )
 
@@ -61,7 +60,7 @@ func (s *store) Stats(tenant string, st *engine.Stats) bool {
 	return t != nil
 }
 
-func (s *store) source(tenant string) promstore.Source {
+func (s *store) source(tenant string) Source {
 	if t := s.e.Tenant(tenant); t != nil {
 		return t
 	}

@@ -3,12 +3,12 @@ package grpcsrv
 import (
 	"context"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/rekindledb/rekindle/engine"
 	"github.com/rekindledb/rekindle/rpc/pb"
 )
-
-// batchBytes is the size of a message of a stream: a series that would take a message beyond it begins the next one. Chunks
-// of one series are never divided.
-const batchBytes = 256 << 10
 
 // queryStream is the method QueryStream: the chunks of the matching series as they are stored. Series come in no order, and
 // samples outside of the range may be among them: queriers sort and seek.
@@ -26,24 +26,25 @@ func (s *Server) queryStream(ctx context.Context, message []byte, send func(repl
 		if source == nil {
 			return nil
 		}
-		list, err := source.Select(ctx, req.Start, req.End, matchers...)
-		if err != nil {
-			return err
-		}
-		out := newBatch(send)
-		for i := range list {
-			series := &list[i]
-			if len(series.Chunks) == 0 || !shard.of(series.Labels) {
-				continue
-			}
-			if err := out.room(pb.SizeChunkSeries(series)); err != nil {
-				return err
-			}
-			if out.message, err = pb.AppendChunkSeries(out.message, series); err != nil {
-				return err
-			}
-		}
-		return out.flush()
+		return sending(ctx, send, func(ctx context.Context, send func(reply) error) error {
+			return source.Stream(ctx, req.Start, req.End, func(list []engine.KeyedSeries) error {
+				out := newBatch(send)
+				for i := range list {
+					series := &list[i]
+					if !shard.of(series.Key) {
+						continue
+					}
+					err := out.room(pb.SizeChunkSeries(series))
+					if err != nil {
+						return err
+					}
+					if out.message, err = pb.AppendChunkSeries(out.message, series); err != nil {
+						return err
+					}
+				}
+				return out.flush()
+			}, matchers...)
+		})
 	})
 }
 
@@ -59,36 +60,9 @@ func (s *Server) query(ctx context.Context, run func(ctx context.Context, tenant
 		return statusOf(ctx, no)
 	}
 	defer leave()
-	return readStatus(ctx, run(inside, tenant))
-}
-
-// batch collects a message of a stream.
-type batch struct {
-	message []byte
-	send    func(reply) error
-}
-
-func newBatch(send func(reply) error) *batch { return &batch{send: send} }
-
-// room sends what there is if size more bytes would be too many.
-func (b *batch) room(size int) error {
-	if len(b.message) > 0 && len(b.message)+size > batchBytes {
-		if err := b.flush(); err != nil {
-			return err
-		}
+	err = run(inside, tenant)
+	if err != nil && inside.Err() != nil && ctx.Err() == nil {
+		return status.Error(codes.Unavailable, "not ready: stopping")
 	}
-	if b.message == nil {
-		b.message = (*buffers.Get(max(size, batchBytes)))[:0]
-	}
-	return nil
-}
-
-// flush sends what there is. Its memory is the receiver's then.
-func (b *batch) flush() error {
-	if len(b.message) == 0 {
-		return nil
-	}
-	message := b.message
-	b.message = nil
-	return b.send(message)
+	return readStatus(ctx, err)
 }

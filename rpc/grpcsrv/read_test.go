@@ -17,7 +17,7 @@ import (
 // What is pushed comes back by QueryStream, every sample and no other, with every compression, in many messages; each series
 // lies in one.
 func TestPushAndQueryStream(t *testing.T) {
-	const series, scrapes = 4000, 12
+	const series, scrapes = 600, 12
 	h := newHarness(t, nil)
 	start := time.Now().Truncate(time.Second).Add(-time.Hour).UnixMilli()
 	compressions := []string{"", SnappyBlock, "snappy", "gzip", "zstd", "s2"}

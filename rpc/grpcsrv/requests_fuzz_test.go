@@ -33,7 +33,9 @@ func FuzzRequests(f *testing.F) {
 		var q pb.QueryRequest
 		check("QueryRequest", q.Unmarshal(raw),
 			func() string { return fmt.Sprintln(q.Start, q.End, q.Matchers) },
-			func(m protoreflect.Message) string { return fmt.Sprintln(get(m, "start"), get(m, "end"), matchersOf(m)) })
+			func(m protoreflect.Message) string {
+				return fmt.Sprintln(get(m, "start"), get(m, "end"), matchersOf(m))
+			})
 		var sets pb.MatcherSets
 		check("MetricsForLabelMatchersRequest", sets.Unmarshal(raw),
 			func() string { return fmt.Sprintln(sets.Start, sets.End, sets.Sets, sets.Limit) },
@@ -66,7 +68,9 @@ func FuzzRequests(f *testing.F) {
 			func(m protoreflect.Message) string { return get(m, "metric").String() })
 		var shard pb.ShardInfo
 		check("ShardInfo", shard.Unmarshal(raw),
-			func() string { return fmt.Sprintln(shard.Index, shard.Total, shard.By, len(shard.Labels), shard.Labels) },
+			func() string {
+				return fmt.Sprintln(shard.Index, shard.Total, shard.By, len(shard.Labels), shard.Labels)
+			},
 			func(m protoreflect.Message) string {
 				l := list(m, "labels")
 				return fmt.Sprintln(get(m, "index"), get(m, "total"), get(m, "by"), len(l), l)

@@ -2,37 +2,44 @@ package grpcsrv
 
 import (
 	"context"
+	"errors"
+	"sync"
 
-	"github.com/prometheus/prometheus/model/labels"
-
+	"github.com/rekindledb/rekindle/engine"
 	"github.com/rekindledb/rekindle/rpc/pb"
 )
 
 func (s *Server) metricsForLabelMatchers(ctx context.Context, message []byte) (m reply, err error) {
-	err = s.eachMetric(ctx, message, func(l labels.Labels) error {
-		m = pb.AppendMetric(m, l)
+	err = s.eachMetric(ctx, message, func(key []byte) error {
+		m = pb.AppendMetric(m, key)
 		return nil
 	})
 	return m, err
 }
 
 func (s *Server) metricsForLabelMatchersStream(ctx context.Context, message []byte, send func(reply) error) error {
-	out := newBatch(send)
-	if err := s.eachMetric(ctx, message, func(l labels.Labels) error {
-		if err := out.room(pb.SizeMetric(l)); err != nil {
+	return sending(ctx, send, func(ctx context.Context, send func(reply) error) error {
+		out := newBatch(send)
+		err := s.eachMetric(ctx, message, func(key []byte) error {
+			if err := out.room(pb.SizeMetric(key)); err != nil {
+				return err
+			}
+			out.message = pb.AppendMetric(out.message, key)
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-		out.message = pb.AppendMetric(out.message, l)
-		return nil
-	}); err != nil {
-		return err
-	}
-	return out.flush()
+		return out.flush()
+	})
 }
 
-// eachMetric calls add for the labels of every series that satisfies one of the request's lists of matchers and has samples
-// in its range, each once.
-func (s *Server) eachMetric(ctx context.Context, message []byte, add func(labels.Labels) error) error {
+// errEnough ends a stream of series at the limit.
+var errEnough = errors.New("limit reached")
+
+// eachMetric calls add for the key of every series that satisfies one of the request's lists of matchers and has samples in
+// its range, each once, one after the other.
+func (s *Server) eachMetric(ctx context.Context, message []byte, add func(key []byte) error) error {
 	var req pb.MatcherSets
 	if err := req.Unmarshal(message); err != nil {
 		return malformed(err)
@@ -43,35 +50,42 @@ func (s *Server) eachMetric(ctx context.Context, message []byte, add func(labels
 			return nil
 		}
 		mint, maxt := s.labelRange(tenant, req.Start, req.End)
-		limit, sent := limitOf(req.Limit), 0
-		seen := map[string]struct{}{} // by labels; only if there are several lists
+		var mu sync.Mutex
+		limit, found := limitOf(req.Limit), 0
+		seen := map[string]struct{}{} // only if there are several lists
 		for _, set := range req.Sets {
 			matchers, shard, err := cutShard(set)
 			if err != nil {
 				return malformed(err)
 			}
-			list, err := source.Select(ctx, mint, maxt, matchers...)
-			if err != nil {
-				return err
-			}
-			for i := range list {
-				l := list[i].Labels
-				if !shard.of(l) {
-					continue
-				}
-				if len(req.Sets) > 1 {
-					key := string(l.Bytes(nil))
-					if _, ok := seen[key]; ok {
+			err = source.Stream(ctx, mint, maxt, func(list []engine.KeyedSeries) error {
+				mu.Lock()
+				defer mu.Unlock()
+				for i := range list {
+					key := list[i].Key
+					if limit > 0 && found == limit {
+						return errEnough
+					}
+					if !shard.of(key) {
 						continue
 					}
-					seen[key] = struct{}{}
+					if len(req.Sets) > 1 {
+						if _, ok := seen[string(key)]; ok {
+							continue
+						}
+						seen[string(key)] = struct{}{}
+					}
+					if err := add(key); err != nil {
+						return err
+					}
+					found++
 				}
-				if err := add(l); err != nil {
-					return err
-				}
-				if sent++; sent == limit {
-					return nil
-				}
+				return nil
+			}, matchers...)
+			if errors.Is(err, errEnough) {
+				return nil
+			} else if err != nil {
+				return err
 			}
 		}
 		return nil

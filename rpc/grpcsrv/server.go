@@ -7,11 +7,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/prometheus/model/labels"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/experimental"
 
 	"github.com/rekindledb/rekindle/engine"
-	"github.com/rekindledb/rekindle/engine/promstore"
 	"github.com/rekindledb/rekindle/rpc/guard"
 	"github.com/rekindledb/rekindle/rpc/wire"
 )
@@ -31,11 +31,21 @@ type Store interface {
 	Stats(tenant string, st *engine.Stats) bool
 }
 
+// Source is the series of a tenant, as *engine.Tenant has them.
+type Source interface {
+	// Stream calls yield, from several goroutines at a time, with all series that match all of ms and have chunks that
+	// overlap [mint, maxt], and those chunks, some series at a time. What yield gets is valid until it returns.
+	Stream(ctx context.Context, mint, maxt int64, yield func([]engine.KeyedSeries) error, ms ...*labels.Matcher) error
+	// LabelNames and LabelValues are those of a promstore.Source.
+	LabelNames(ctx context.Context, mint, maxt int64, limit int, ms ...*labels.Matcher) ([]string, error)
+	LabelValues(ctx context.Context, name string, mint, maxt int64, limit int, ms ...*labels.Matcher) ([]string, error)
+}
+
 // Options of a Server. All fields are needed unless said otherwise.
 type Options struct {
 	Store Store
 	// Source returns the series of a tenant, nil if it has none.
-	Source func(tenant string) promstore.Source
+	Source func(tenant string) Source
 	// Gate is opened and closed by whoever starts and stops the Store.
 	Gate *guard.Gate
 	// Admission bounds pushes, those that come by other protocols included.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/prometheus/model/labels"
@@ -20,10 +21,10 @@ const (
 	mimirShard  = "__query_shard__"     // value: n_of_m, n from 1
 )
 
-// shard decides whether a series belongs to the part that is asked for.
-type shard func(l labels.Labels) bool
+// shard decides whether a series, given by its key, belongs to the part that is asked for. Several goroutines ask it.
+type shard func(key []byte) bool
 
-func (has shard) of(l labels.Labels) bool { return has == nil || has(l) }
+func (has shard) of(key []byte) bool { return has == nil || has(key) }
 
 // cutShard takes the special matchers out of ms. A nil shard is all series.
 func cutShard(ms []*labels.Matcher) ([]*labels.Matcher, shard, error) {
@@ -42,7 +43,7 @@ func cutShard(ms []*labels.Matcher) ([]*labels.Matcher, shard, error) {
 			err = fmt.Errorf("matcher %s: %w", m, parseErr)
 		}
 		before := has
-		has = func(l labels.Labels) bool { return before.of(l) && one.of(l) }
+		has = func(key []byte) bool { return before.of(key) && one.of(key) }
 		return true
 	})
 	return rest, has, err
@@ -62,15 +63,16 @@ func parseCortexShard(value string) (shard, error) {
 	if info.Total < 1 {
 		return nil, nil
 	}
-	var buf []byte
-	return func(l labels.Labels) bool {
-		buf = buf[:0]
-		l.Range(func(l labels.Label) {
-			if slices.Contains(info.Labels, l.Name) == info.By {
-				buf = appendLabel(buf, l)
+	return func(key []byte) bool {
+		h := hashes.Get().(*xxhash.Digest)
+		defer hashes.Put(h)
+		h.Reset()
+		for name, value := range pb.Labels(key) {
+			if info.By == slices.ContainsFunc(info.Labels, func(l string) bool { return l == string(name) }) {
+				hashLabel(h, name, value)
 			}
-		})
-		return xxhash.Sum64(buf)%uint64(info.Total) == uint64(info.Index)
+		}
+		return h.Sum64()%uint64(info.Total) == uint64(info.Index)
 	}, nil
 }
 
@@ -85,17 +87,25 @@ func parseMimirShard(value string) (shard, error) {
 	if err != nil || n < 1 || n > m {
 		return nil, fmt.Errorf("want n_of_m with 1 <= n <= m")
 	}
-	var buf []byte
-	return func(l labels.Labels) bool {
-		buf = buf[:0]
-		l.Range(func(l labels.Label) { buf = appendLabel(buf, l) })
-		return xxhash.Sum64(buf)%m == n-1
+	return func(key []byte) bool {
+		h := hashes.Get().(*xxhash.Digest)
+		defer hashes.Put(h)
+		h.Reset()
+		for name, value := range pb.Labels(key) {
+			hashLabel(h, name, value)
+		}
+		return h.Sum64()%m == n-1
 	}, nil
 }
 
-func appendLabel(dst []byte, l labels.Label) []byte {
-	dst = append(dst, l.Name...)
-	dst = append(dst, 0xff)
-	dst = append(dst, l.Value...)
-	return append(dst, 0xff)
+var hashes = sync.Pool{New: func() any { return xxhash.New() }}
+
+var separator = []byte{0xff}
+
+func hashLabel(h *xxhash.Digest, name, value []byte) {
+	// A hash's Write never fails.
+	_, _ = h.Write(name)
+	_, _ = h.Write(separator)
+	_, _ = h.Write(value)
+	_, _ = h.Write(separator)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/prompb"
 	"github.com/stretchr/testify/require"
 )
 
@@ -65,17 +66,20 @@ func jsonList(all []string) string {
 // Mimir's shard is Prometheus's stable hash of all labels; Cortex's, over all labels, is the same number.
 func TestShardHash(t *testing.T) {
 	l := labels.FromStrings("__name__", "up", "instance", "a:1", "job", "ü")
+	ts := prompb.TimeSeries{Labels: prompb.FromLabels(l, nil)}
+	key, err := ts.Marshal()
+	require.NoError(t, err)
 	for m := uint64(1); m < 20; m++ {
 		want := labels.StableHash(l) % m
 		for n := range m {
 			_, mimir, err := cutShard([]*labels.Matcher{{Name: mimirShard, Value: fmt.Sprintf("%d_of_%d", n+1, m)}})
 			require.NoError(t, err)
-			require.Equal(t, n == want, mimir.of(l))
+			require.Equal(t, n == want, mimir.of(key))
 			info := encode(t, "ShardInfo", `{"index":%d,"total":%d}`, n, m)
 			rest, cortex, err := cutShard([]*labels.Matcher{{Name: cortexShard, Value: base64.StdEncoding.EncodeToString(info)}, {Name: "a"}})
 			require.NoError(t, err)
 			require.Len(t, rest, 1)
-			require.Equal(t, n == want, cortex.of(l))
+			require.Equal(t, n == want, cortex.of(key))
 		}
 	}
 }

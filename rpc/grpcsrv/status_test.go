@@ -123,16 +123,18 @@ func TestOwnTrouble(t *testing.T) {
 	h.push(t, as("one"), good)
 
 	// A caller that gives up gets its own code back at once, and the engine hears of it.
-	gaveUp := make(chan error, 1)
+	gaveUp, returned := make(chan error, 1), make(chan struct{})
 	h.during = func(ctx context.Context) {
 		<-ctx.Done()
 		gaveUp <- ctx.Err()
+		<-returned
 	}
 	ctx, cancel := context.WithTimeout(as("one"), 20*time.Millisecond)
 	defer cancel()
 	_, err := h.call(ctx, "Push", good)
 	requireStatus(t, err, codes.DeadlineExceeded, "")
 	require.Error(t, <-gaveUp)
+	close(returned)
 }
 
 // While the gate is shut everything is refused at once, in the words that say how long it will take.

@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"encoding/binary"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -34,8 +35,14 @@ func NewQueries(reg prometheus.Registerer) *Queries {
 	}
 }
 
+// Source is the series of a tenant, for PromQL and for streams of chunks.
+type Source interface {
+	promstore.Source
+	Stream(ctx context.Context, mint, maxt int64, yield func([]engine.KeyedSeries) error, ms ...*labels.Matcher) error
+}
+
 // Count returns a source whose selections are counted; nil if there is none.
-func (q *Queries) Count(s promstore.Source) promstore.Source {
+func (q *Queries) Count(s Source) Source {
 	if s == nil {
 		return nil
 	}
@@ -43,27 +50,61 @@ func (q *Queries) Count(s promstore.Source) promstore.Source {
 }
 
 type counted struct {
-	promstore.Source
+	Source
 	q *Queries
 }
 
 func (c counted) Select(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) ([]engine.Series, error) {
-	list, err := c.Source.Select(ctx, mint, maxt, ms...)
+	return c.SelectPart(ctx, engine.AllSamples, mint, maxt, ms...)
+}
+
+func (c counted) SelectPart(ctx context.Context, part engine.Part, mint, maxt int64, ms ...*labels.Matcher) ([]engine.Series, error) {
+	list, err := c.Source.SelectPart(ctx, part, mint, maxt, ms...)
 	if err != nil {
 		return nil, err
 	}
-	chunks, samples := 0, 0
+	var n selected
 	for i := range list {
-		chunks += len(list[i].Chunks)
-		for _, c := range list[i].Chunks {
-			if len(c.Data) >= 2 {
-				samples += int(binary.BigEndian.Uint16(c.Data)) // every encoding begins with the number of samples
-			}
+		n.add(list[i].Chunks)
+	}
+	c.q.observe(&n)
+	return list, nil
+}
+
+func (c counted) Stream(ctx context.Context, mint, maxt int64, yield func([]engine.KeyedSeries) error, ms ...*labels.Matcher) error {
+	var n selected
+	err := c.Source.Stream(ctx, mint, maxt, func(list []engine.KeyedSeries) error {
+		for i := range list {
+			n.add(list[i].Chunks)
+		}
+		return yield(list)
+	}, ms...)
+	if err == nil {
+		c.q.observe(&n)
+	}
+	return err
+}
+
+// selected is what one selection returned. Several goroutines count.
+type selected struct {
+	series, chunks, samples atomic.Int64
+}
+
+func (n *selected) add(chunks []engine.Chunk) {
+	samples := 0
+	for _, c := range chunks {
+		if len(c.Data) >= 2 {
+			samples += int(binary.BigEndian.Uint16(c.Data)) // every encoding begins with the number of samples
 		}
 	}
-	c.q.queries.Inc()
-	c.q.series.Observe(float64(len(list)))
-	c.q.chunks.Observe(float64(chunks))
-	c.q.samples.Observe(float64(samples))
-	return list, nil
+	n.series.Add(1)
+	n.chunks.Add(int64(len(chunks)))
+	n.samples.Add(int64(samples))
+}
+
+func (q *Queries) observe(n *selected) {
+	q.queries.Inc()
+	q.series.Observe(float64(n.series.Load()))
+	q.chunks.Observe(float64(n.chunks.Load()))
+	q.samples.Observe(float64(n.samples.Load()))
 }

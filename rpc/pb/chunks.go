@@ -2,8 +2,11 @@ package pb
 
 import (
 	"fmt"
+	"iter"
+	"strings"
 
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/rekindledb/rekindle/engine"
 )
@@ -29,11 +32,15 @@ func encodingOf(e chunkenc.Encoding) (uint64, bool) {
 	}
 }
 
-// SizeChunkSeries is how many bytes AppendChunkSeries appends.
-func SizeChunkSeries(s *engine.Series) int { return sizeBytes(sizeChunkSeries(s)) }
+// A series' key is its labels as LabelPair fields of number 1, so that they can be copied. A TimeSeriesChunk
+// has them under another number.
+const tagChunkLabel = 3<<3 | byte(protowire.BytesType)
 
-func sizeChunkSeries(s *engine.Series) int {
-	size := sizeLabels(s.Labels)
+// SizeChunkSeries is how many bytes AppendChunkSeries appends.
+func SizeChunkSeries(s *engine.KeyedSeries) int { return sizeBytes(sizeChunkSeries(s)) }
+
+func sizeChunkSeries(s *engine.KeyedSeries) int {
+	size := len(s.Key)
 	for i := range s.Chunks {
 		size += sizeBytes(sizeChunk(&s.Chunks[i]))
 	}
@@ -49,14 +56,21 @@ func sizeChunk(c *engine.Chunk) int {
 //
 //	chunkseries=1 repeated TimeSeriesChunk: labels=3 repeated LabelPair, chunks=4 repeated Chunk
 //	Chunk: start=1 end=2 int64, encoding=3 int32, data=4 bytes
-func AppendChunkSeries(dst []byte, s *engine.Series) ([]byte, error) {
+func AppendChunkSeries(dst []byte, s *engine.KeyedSeries) ([]byte, error) {
 	dst = appendSize(dst, 1, sizeChunkSeries(s))
-	dst = appendLabels(dst, 3, s.Labels)
+	begin := len(dst)
+	dst = append(dst, s.Key...)
+	for p := begin; p < len(dst); {
+		dst[p] = tagChunkLabel
+		p++
+		_, n := protowire.ConsumeBytes(dst[p:])
+		p += n
+	}
 	for i := range s.Chunks {
 		c := &s.Chunks[i]
 		encoding, ok := encodingOf(c.Enc)
 		if !ok {
-			return dst, fmt.Errorf("series %s has a chunk of encoding %s, which queriers cannot read", s.Labels, c.Enc)
+			return dst, fmt.Errorf("series %s has a chunk of encoding %s, which queriers cannot read", keyText(s.Key), c.Enc)
 		}
 		dst = appendSize(dst, 4, sizeChunk(c))
 		dst = appendVarint(dst, 1, uint64(c.MinT))
@@ -66,4 +80,37 @@ func AppendChunkSeries(dst []byte, s *engine.Series) ([]byte, error) {
 		dst = append(dst, c.Data...)
 	}
 	return dst, nil
+}
+
+// SizeMetric is how many bytes AppendMetric appends.
+func SizeMetric(key []byte) int { return sizeBytes(len(key)) }
+
+// AppendMetric appends a series to a MetricsForLabelMatchersResponse.
+//
+//	metric=1 repeated Metric: labels=1 repeated LabelPair
+func AppendMetric(dst, key []byte) []byte {
+	return append(appendSize(dst, 1, len(key)), key...)
+}
+
+// Labels goes through the names and values of a key.
+func Labels(key []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		for len(key) > 0 {
+			pair, n := protowire.ConsumeBytes(key[1:])
+			key = key[1+n:]
+			name, n := protowire.ConsumeBytes(pair[1:])
+			value, _ := protowire.ConsumeBytes(pair[1+n+1:])
+			if !yield(name, value) {
+				return
+			}
+		}
+	}
+}
+
+func keyText(key []byte) string {
+	var all []string
+	for name, value := range Labels(key) {
+		all = append(all, fmt.Sprintf("%s=%q", name, value))
+	}
+	return "{" + strings.Join(all, ", ") + "}"
 }

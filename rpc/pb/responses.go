@@ -3,7 +3,6 @@ package pb
 import (
 	"math"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/rekindledb/rekindle/engine"
@@ -36,34 +35,6 @@ func appendSize(dst []byte, num protowire.Number, size int) []byte {
 func sizeBytes(n int) int { return 1 + protowire.SizeBytes(n) }
 
 func sizeVarint(v uint64) int { return 1 + protowire.SizeVarint(v) }
-
-// sizeLabels is the size of the LabelPair fields of a label set.
-//
-//	LabelPair: name=1 value=2 bytes
-func sizeLabels(l labels.Labels) (size int) {
-	l.Range(func(l labels.Label) { size += sizeBytes(sizeBytes(len(l.Name)) + sizeBytes(len(l.Value))) })
-	return size
-}
-
-func appendLabels(dst []byte, num protowire.Number, l labels.Labels) []byte {
-	l.Range(func(l labels.Label) {
-		dst = appendSize(dst, num, sizeBytes(len(l.Name))+sizeBytes(len(l.Value)))
-		dst = AppendString(dst, 1, l.Name)
-		dst = AppendString(dst, 2, l.Value)
-	})
-	return dst
-}
-
-// SizeMetric is how many bytes AppendMetric appends.
-func SizeMetric(l labels.Labels) int { return sizeBytes(sizeLabels(l)) }
-
-// AppendMetric appends a series to a MetricsForLabelMatchersResponse.
-//
-//	metric=1 repeated Metric: labels=1 repeated LabelPair
-func AppendMetric(dst []byte, l labels.Labels) []byte {
-	dst = appendSize(dst, 1, sizeLabels(l))
-	return appendLabels(dst, 1, l)
-}
 
 // AppendMetadata appends what a family says of itself to a MetricsMetadataResponse.
 //
