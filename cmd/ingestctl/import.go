@@ -29,7 +29,7 @@ interruption call the command again. One that was imported from the same source 
 		fs.StringVar(&in.into, "into", "", "data `directory` (-ingester.wal-dir) to import into; made if it is missing")
 		fs.StringVar(&in.tenant, "tenant", "", "`id` of the tenant that a single directory becomes; \"anonymous\" is what an ingester without -auth.enabled reads")
 		fs.BoolVar(&in.damaged, "damaged", false, "take what can be read of a damaged source; otherwise nothing is taken over then")
-		fs.IntVar(&in.stripes, "tenant-stripes", 32, "parts of the new tenant, a power of two from 1 to 64, as the ingester's flag -ingester.tenant-stripes")
+		fs.IntVar(&in.stripes, "tenant-stripes", 0, "parts of the new tenant, a power of two from 1 to 64; 0 is 8 for each core and at least 16, as with the ingester's flag -ingester.tenant-stripes")
 		return in.run
 	},
 }

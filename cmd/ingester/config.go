@@ -53,6 +53,7 @@ type IngesterConfig struct {
 	Instance   InstanceLimits   `yaml:"instance_limits"`
 	Dialect    string           `yaml:"dialect"`
 	AdoptDir   bool             `yaml:"adopt_dir"`
+	ImportDir  string           `yaml:"import_dir"`
 	Stripes    int              `yaml:"tenant_stripes"`
 }
 
@@ -168,6 +169,7 @@ func (c *IngesterConfig) registerFlags(f *flag.FlagSet) {
 	c.Lifecycler.registerFlags(f)
 	f.StringVar(&c.Dialect, "ingester.dialect", dialectCortex, "What the callers are, where the wire does not tell: cortex or mimir.")
 	f.IntVar(&c.Stripes, "ingester.tenant-stripes", 0, "Parts that a tenant made from now on is divided into, a power of two from 1 to 64; 0 is 8 for each core and at least 16. Parts are written to, imaged and recovered in parallel; each takes some 30 KiB once it has series, so thousands of small tenants want 1.")
+	f.StringVar(&c.ImportDir, "ingester.import-dir", "", "Take over a directory of Prometheus, Cortex or Mimir at start: that of one tenant, which becomes -auth.no-auth-tenant, or one that holds tenants' directories, which keep their names. It is only read. What was taken over once is left as it is, so the flag can stay; a tenant that exists for another reason is an error.")
 	f.BoolVar(&c.AdoptDir, "ingester.adopt-dir", false, "Take over a data directory that belongs to another instance id.")
 
 	f.Int64Var(&c.Instance.MaxInflightPushRequests, "ingester.instance-limits.max-inflight-push-requests", 30000, "Push requests in progress at the same time; more get 503. 0 means no limit.")
@@ -202,6 +204,7 @@ func (c *Config) Validate() error {
 	check(w.CheckpointMaxRate >= 0, "-ingester.checkpoint-max-write-rate=%d must not be negative", w.CheckpointMaxRate)
 	check(w.RestartTarget > 0, "-ingester.restart-target=%v must be above 0", w.RestartTarget)
 	check(w.Sync == syncInterval || w.Sync == syncAlways, "-ingester.wal-sync=%q must be %s or %s", w.Sync, syncInterval, syncAlways)
+	check(c.Ingester.ImportDir == "" || w.Enabled && w.Recover, "-ingester.import-dir needs -ingester.wal-enabled and -ingester.recover-from-wal: what is imported is recovered from the disk")
 	n := c.Ingester.Stripes
 	check(n >= 0 && n <= 64 && n&(n-1) == 0, "-ingester.tenant-stripes=%d must be a power of two from 1 to 64, or 0", n)
 	check(w.SyncInterval > 0, "-ingester.wal-sync-interval=%v must be above 0", w.SyncInterval)

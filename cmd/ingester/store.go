@@ -19,6 +19,7 @@ import (
 type store struct {
 	cfg     engine.Config
 	metrics *metrics.Engine
+	imports importer
 
 	// mu is held for reading by what may come before recovery and after close: metrics and status.
 	mu struct {
@@ -33,6 +34,7 @@ var _ database = (*store)(nil)
 
 func newStore(o *options, logger *slog.Logger) *store {
 	s := &store{cfg: engineConfig(o, logger)}
+	s.imports.dir, s.imports.tenant = o.Ingester.ImportDir, o.NoAuthTenant
 	s.metrics = metrics.NewEngine(func() *engine.Engine { return s.mu.engine }) // under mu: Collect
 	return s
 }
@@ -74,6 +76,9 @@ func engineConfig(o *options, logger *slog.Logger) engine.Config {
 }
 
 func (s *store) open() (string, error) {
+	if err := refuseChunkStorage(s.cfg.Dir); err != nil {
+		return "", err
+	}
 	e, err := engine.Open(s.cfg)
 	if err != nil {
 		return "", err
@@ -84,7 +89,12 @@ func (s *store) open() (string, error) {
 	return e.Instance(), nil
 }
 
-func (s *store) recover(ctx context.Context) error { return s.engine.Recover(ctx) }
+func (s *store) recover(ctx context.Context) error {
+	if err := s.imports.run(ctx, s.cfg); err != nil {
+		return err
+	}
+	return s.engine.Recover(ctx)
+}
 
 // flush writes images. To storage it will write what is complete, when there is one.
 func (s *store) flush(ctx context.Context, tenants []string) error {
@@ -108,6 +118,9 @@ func (s *store) status() guard.Status {
 	defer s.mu.RUnlock()
 	if s.mu.engine == nil {
 		return guard.Status{Text: "opening the data directory"}
+	}
+	if text := s.imports.status(); text != "" {
+		return guard.Status{Text: text}
 	}
 	p := s.mu.engine.Progress()
 	return guard.Status{Text: p.String(), Left: p.ETA}
