@@ -5,10 +5,11 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 LDFLAGS    = -X github.com/prometheus/common/version.Version=$(VERSION)
 FUZZTIME  ?= 30s
 KILLS     ?= 200
+OUTAGE    ?= 10s
 ARGS      ?=
 TESTFLAGS ?=
 
-.PHONY: help run demo build test lint race crash fuzz e2e interop ci bench clean
+.PHONY: help run demo build test lint race crash fuzz ring e2e interop ci bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +47,9 @@ fuzz: ## each fuzz target for FUZZTIME, 30s if not given
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg </dev/null || exit 1; \
 	done
 
+ring: ## two ingesters in the ring of a real etcd (Debian: etcd-server): kills, an OUTAGE of etcd (10s if not given), equal tokens
+	$(GO) test -count=1 -timeout 1h -tags interop -run '^TestRingInEtcd$$' ./cmd/ingester -args -outage=$(OUTAGE)
+
 e2e: build ## a real Prometheus and node_exporter: answers compared sample for sample, before and after kill -9
 	cd bench/interop && $(GO) build -tags remove_all_sd -o ../../bin/prometheus github.com/prometheus/prometheus/cmd/prometheus
 	cd bench/interop && $(GO) test ./e2e && $(GO) build -o ../../bin/e2e ./e2e
@@ -61,6 +65,7 @@ ci: test ## what .ci/run calls: test, race, darwin, short fuzz, e2e
 	GOOS=darwin $(GO) vet ./...
 	$(MAKE) race
 	$(MAKE) fuzz FUZZTIME=5s
+	$(MAKE) ring
 	$(MAKE) e2e
 	bin/ingestbench -series 2000 -scrapes 5
 	bin/ingestbench demo -series 2000 -scrapes 5

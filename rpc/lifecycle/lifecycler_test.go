@@ -280,9 +280,10 @@ func TestStoreAway(t *testing.T) {
 		}
 		l.Stop()
 
+		begun = time.Now()
 		l = b.member("a")
-		if l.Accepting() != nil || l.Ready() != nil {
-			t.Errorf("started while the store is away: accepting %v, ready %v", l.Accepting(), l.Ready())
+		if l.Accepting() != nil || l.Ready() != nil || time.Since(begun) > 2*joinPatience {
+			t.Errorf("started while the store is away: accepting %v, ready %v after %v", l.Accepting(), l.Ready(), time.Since(begun))
 		}
 		stranger := b.start("b")
 		ctx, cancel := context.WithTimeout(b.Context(), time.Minute)

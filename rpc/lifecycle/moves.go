@@ -18,11 +18,19 @@ var (
 	errStarting = errors.New("lifecycle: this instance has not looked at the ring yet; try again")
 )
 
+// joinPatience is how long a member of before waits for the store: others have its old entry and send to it already.
+const joinPatience = time.Second
+
 // Join makes this instance a member. It is called when requests can be answered, and returns when that is so as far as the
 // store can be reached, or with ctx's error.
 func (l *Lifecycler) Join(ctx context.Context) error {
+	var patience <-chan time.Time
+	if l.wasMember() {
+		patience = time.After(joinPatience)
+	}
 	select {
 	case <-l.tried:
+	case <-patience:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -37,6 +45,12 @@ func (l *Lifecycler) Join(ctx context.Context) error {
 	}
 }
 
+// wasMember reports whether the file says that the ring has had this instance.
+func (l *Lifecycler) wasMember() bool {
+	m := l.now().memory
+	return len(m.Tokens) > 0 && m.Registered > 0
+}
+
 func (l *Lifecycler) join(ctx context.Context) error {
 	s := l.now()
 	if !s.met && len(s.memory.Tokens) == 0 {
@@ -48,12 +62,18 @@ func (l *Lifecycler) join(ctx context.Context) error {
 	if s.state == ring.Pending && len(s.memory.Tokens) == 0 && l.cfg.JoinAfter > 0 && !wait(ctx, l.cfg.JoinAfter) {
 		return ctx.Err()
 	}
-	if s.state == ring.Pending && l.cfg.ObservePeriod > 0 {
+	if s.state == ring.Pending && s.met && l.cfg.ObservePeriod > 0 { // not met: there is nothing to observe
 		if err := l.observe(ctx); err != nil {
 			return err
 		}
 	}
-	err := l.update(ctx, func(s *self) error {
+	call := ctx
+	if l.wasMember() {
+		patient, cancel := context.WithTimeout(ctx, joinPatience)
+		defer cancel()
+		call = patient
+	}
+	err := l.update(call, func(s *self) error {
 		if l.leaving.Load() {
 			return errGone
 		}
@@ -61,10 +81,12 @@ func (l *Lifecycler) join(ctx context.Context) error {
 		s.listed, s.state = true, s.memory.Mode
 		return nil
 	})
-	if err != nil && l.now().memory.Registered == 0 {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, errGone) || err != nil && !l.wasMember():
 		return err
 	}
-	// With tokens from the file the store may be away: others have the old entry, and it is in force.
 	l.mu.Lock()
 	l.mu.joined = l.cfg.Now()
 	l.mu.Unlock()

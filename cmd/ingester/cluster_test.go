@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/grafana/dskit/kv"
+
+	"github.com/rekindledb/rekindle/rpc/ring"
+)
+
+// cluster is two ingesters in a ring, and a look at it from outside.
+type cluster struct {
+	*testing.T
+	a, b *process
+	kv   kv.Client
+}
+
+// beats are short, so that what waits for heartbeats is soon over. Timestamps are whole seconds, which 2 s have to hide.
+var beats = []string{"-ingester.heartbeat-period=100ms", "-ring.heartbeat-timeout=2s"}
+
+func newCluster(t *testing.T, store ...string) *cluster {
+	t.Helper()
+	o, err := load(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{T: t}
+	l := &o.Ingester.Lifecycler
+	if c.kv, err = kv.NewClient(l.Ring.KVStore, ring.Codec{}, nil, log.NewNopLogger()); err != nil {
+		t.Fatal(err)
+	}
+	args := append(slices.Clone(beats), store...)
+	c.a, c.b = newProcess(t, "a", args...), newProcess(t, "b", args...)
+	return c
+}
+
+func (c *cluster) entry(id string) ring.Instance {
+	c.Helper()
+	v, err := c.kv.Get(context.Background(), ring.Key)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return ring.Of(v).Instances[id]
+}
+
+func (c *cluster) edit(f func(*ring.Desc)) {
+	c.Helper()
+	err := c.kv.CAS(context.Background(), ring.Key, func(in any) (any, bool, error) {
+		d := ring.Of(in)
+		f(d)
+		return d, true, nil
+	})
+	if err != nil {
+		c.Fatal(err)
+	}
+}
+
+// bothSee waits until both show a and b in these states.
+func (c *cluster) bothSee(a, b string) {
+	c.Helper()
+	for _, p := range []*process{c.a, c.b} {
+		p.sees("a", a)
+		p.sees("b", b)
+	}
+}
+
+func (c *cluster) mustPush(p *process, at time.Time) {
+	c.Helper()
+	if code, text := p.push(c.T, "", "up", at, 1); code != http.StatusOK {
+		c.Errorf("push: %d %s", code, text)
+	}
+}
+
+// life is what a ring goes through in a store that away makes unreachable: kills, an outage, a process that sleeps past its
+// heartbeat, and equal tokens forced on two.
+func (c *cluster) life(away func(bool), outage time.Duration) {
+	c.bothSee("ACTIVE", "ACTIVE")
+	first := c.entry("a")
+	if len(first.Tokens) != 128 || first.Registered == 0 {
+		c.Fatalf("%d tokens, registered %d", len(first.Tokens), first.Registered)
+	}
+	now := time.Now().Truncate(time.Second)
+	c.mustPush(c.a, now)
+
+	for range 3 {
+		c.a.restart()
+		if e := c.entry("a"); e.State != ring.Active || !slices.Equal(e.Tokens, first.Tokens) || e.Registered != first.Registered {
+			c.Fatalf("after a kill: %s, registered %d, tokens kept: %v", e.State, e.Registered, slices.Equal(e.Tokens, first.Tokens))
+		}
+	}
+	c.a.expect(c.T, "up", now, `"1"]`)
+
+	away(true)
+	time.Sleep(outage)
+	c.mustPush(c.a, now.Add(time.Second))
+	c.a.restart() // a member before, and still one to those who remember the ring
+	c.mustPush(c.a, now.Add(2*time.Second))
+	c.a.expect(c.T, "count_over_time(up[1m])", now.Add(2*time.Second), `"3"]`)
+	away(false)
+	c.bothSee("ACTIVE", "ACTIVE")
+	if e := c.entry("a"); !slices.Equal(e.Tokens, first.Tokens) || e.Registered != first.Registered {
+		c.Errorf("after the outage: registered %d, want %d; tokens kept: %v", e.Registered, first.Registered, slices.Equal(e.Tokens, first.Tokens))
+	}
+
+	c.a.signal(syscall.SIGSTOP)
+	c.b.sees("a", "Unhealthy")
+	eventually(c.T, 10*time.Second, "the metric of unhealthy members", func() (bool, string) {
+		_, text := c.b.get(c.T, "metrics")
+		return strings.Contains(text, `cortex_ring_members{name="ingester",state="Unhealthy",zone=""} 1`), ""
+	})
+	c.a.signal(syscall.SIGCONT)
+	c.bothSee("ACTIVE", "ACTIVE")
+
+	// b gets a's file, as when a volume is cloned, and has never been in the ring.
+	c.b.kill()
+	had, err := os.ReadFile(filepath.Join(c.a.dir, "tokens.json"))
+	if err != nil {
+		c.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(c.b.dir, "tokens.json"), had, 0o644); err != nil {
+		c.Fatal(err)
+	}
+	c.edit(func(d *ring.Desc) { delete(d.Instances, "b") })
+	c.b.start()
+	eventually(c.T, 10*time.Second, "different tokens", func() (bool, string) {
+		a, b := c.entry("a").Tokens, c.entry("b").Tokens
+		for _, t := range a {
+			if slices.Contains(b, t) {
+				return false, "some are equal"
+			}
+		}
+		return len(a) == 128 && len(b) == 128, ""
+	})
+
+	c.a.signal(syscall.SIGTERM)
+	c.b.sees("a", "LEAVING")
+	if err := c.a.cmd.Wait(); err != nil {
+		c.Error(err)
+	}
+	c.a.start()
+	c.bothSee("ACTIVE", "ACTIVE")
+	if e := c.entry("a"); !slices.Equal(e.Tokens, first.Tokens) || e.Registered != first.Registered {
+		c.Errorf("after a clean restart: registered %d, want %d; tokens kept: %v", e.Registered, first.Registered, slices.Equal(e.Tokens, first.Tokens))
+	}
+}
+
+// The life of a ring in Consul, or what it calls so.
+func TestRingInConsul(t *testing.T) {
+	consul := newFakeConsul(t)
+	newCluster(t, "-ring.store=consul", "-consul.hostname="+consul.Listener.Addr().String(), "-consul.cas-retry-delay=50ms").life(consul.away, time.Second)
+}
