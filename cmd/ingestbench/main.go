@@ -42,6 +42,7 @@ var commands = []command{
 	{"forecast", "what the ingester says a restart would take, against what it takes", forecast},
 	{"images", "what keeping restarts short costs: bytes written, and what pushes notice", images},
 	{"cgroup", "restarts with hardly more memory than before", cgroup},
+	{"peers", "the same stream to Rekindle, Prometheus, Cortex and VictoriaMetrics", peers},
 	{"read", "what queries take, in peace and while samples come in", read},
 }
 

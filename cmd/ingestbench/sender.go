@@ -71,7 +71,7 @@ func (g *grpcSender) encode(dst, message []byte) []byte {
 }
 
 func (g *grpcSender) push(ctx context.Context, body []byte) error {
-	ctx = metadata.AppendToOutgoingContext(ctx, "x-scope-orgid", tenant)
+	ctx = metadata.AppendToOutgoingContext(ctx, "x-scope-orgid", g.s.tenant)
 	var answer []byte
 	if err := g.conn.Invoke(ctx, "/cortex.Ingester/Push", body, &answer); err != nil {
 		return fmt.Errorf("%s answers a push with %w", g.s.name, err)

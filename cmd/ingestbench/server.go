@@ -29,9 +29,11 @@ type server struct {
 	grpc                           string // host:port of cortex.Ingester; empty to push over HTTP
 	pushPath, readyPath, queryPath string
 
-	cmd    *exec.Cmd
-	pid    int
-	exited chan error // gets what Wait returned, and is closed
+	tenant string // of what is pushed over gRPC
+
+	process *os.Process
+	pid     int
+	exited  chan error // gets what Wait returned, and is closed
 }
 
 // newServer is the ingester's binary with its defaults and some flags.
@@ -46,7 +48,7 @@ func newServer(binary, dir string, flags ...string) (*server, error) {
 			binary, "-server.http-listen-address=127.0.0.1", "-server.http-listen-port=" + strconv.Itoa(port),
 			"-server.grpc-listen-address=127.0.0.1", "-server.grpc-listen-port=0",
 		}, flags...),
-		pushPath: "/api/v1/push", readyPath: "/ready", queryPath: "/prometheus/api/v1/query",
+		pushPath: "/api/v1/push", readyPath: "/ready", queryPath: "/prometheus/api/v1/query", tenant: tenant,
 	}, nil
 }
 
@@ -92,17 +94,17 @@ func (s *server) launch(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	s.cmd = exec.CommandContext(ctx, s.args[0], s.args[1:]...)
-	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.dir, log, log
-	if err := s.cmd.Start(); err != nil {
+	cmd := exec.CommandContext(ctx, s.args[0], s.args[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, log, log
+	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", s.name, err)
 	}
-	s.pid = s.cmd.Process.Pid
+	s.process, s.pid = cmd.Process, cmd.Process.Pid
 	s.exited = make(chan error, 1)
-	go func(cmd *exec.Cmd, exited chan<- error) {
+	go func(exited chan<- error) {
 		exited <- cmd.Wait()
 		close(exited)
-	}(s.cmd, s.exited)
+	}(s.exited)
 	return nil
 }
 
@@ -126,14 +128,14 @@ func (s *server) ready(ctx context.Context) error {
 // kill is SIGKILL, and returns when the process is gone.
 func (s *server) kill() {
 	// It cannot be killed if it has ended, which is as good.
-	_ = s.cmd.Process.Kill()
+	_ = s.process.Kill()
 	<-s.exited
 }
 
 // stop is SIGTERM. It returns how many seconds the process took to end.
 func (s *server) stop() (float64, error) {
 	begin := time.Now()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.process.Signal(syscall.SIGTERM); err != nil {
 		return 0, fmt.Errorf("stop %s: %w", s.name, err)
 	}
 	if err := <-s.exited; err != nil {
