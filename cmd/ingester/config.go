@@ -125,9 +125,15 @@ var serverDefaults = map[string]string{
 	"server.http-write-timeout":                         "2m30s", // outlives -querier.timeout
 }
 
+// gossipDefaults keep a stop short whose peers are gone as well. With peers, good-byes take milliseconds.
+var gossipDefaults = map[string]string{
+	"memberlist.leave-timeout":                                   "1s",
+	"memberlist.broadcast-timeout-for-local-updates-on-shutdown": "1s",
+}
+
 // RegisterFlags registers every flag and sets every default.
 func (c *Config) RegisterFlags(f *flag.FlagSet) {
-	registerServerFlags(&c.Server, f)
+	withDefaults(f, c.Server.RegisterFlags, serverDefaults)
 
 	f.StringVar(&c.Target, "target", targetAll, "What to be: all or ingester, which are the same; or flusher, which makes the data in -flusher.wal-dir safe and ends.")
 	f.StringVar(&c.Flusher.WALDir, "flusher.wal-dir", "", "With -target=flusher, the data directory; empty means -ingester.wal-dir.")
@@ -137,7 +143,7 @@ func (c *Config) RegisterFlags(f *flag.FlagSet) {
 	f.StringVar(&c.NoAuthTenant, "auth.no-auth-tenant", "anonymous", "Tenant of requests without an X-Scope-OrgID header when -auth.enabled is off.")
 
 	f.BoolVar(&c.API.ChangeByGet, "api.change-by-get", true, "Answer GET on /flush, /shutdown, /ingester/mode and the like as POST, as Cortex does. Off, a crawler that reaches the port harms nothing.")
-	c.Memberlist.RegisterFlags(f)
+	withDefaults(f, c.Memberlist.RegisterFlags, gossipDefaults)
 	f.IntVar(&c.Distributor.MaxRecvMsgSize, "distributor.max-recv-msg-size", 100<<20, "Largest remote write request, in bytes after decompression. Larger ones are refused before memory is taken for them.")
 
 	c.Ingester.registerFlags(f)
@@ -176,11 +182,12 @@ func (c *IngesterConfig) registerFlags(f *flag.FlagSet) {
 	f.Int64Var(&c.Instance.MaxInflightPushRequestsBytes, "ingester.instance-limits.max-inflight-push-requests-bytes", 512<<20, "Memory of the push requests in progress, in bytes; more get 503. 0 means no limit.")
 }
 
-func registerServerFlags(c *server.Config, f *flag.FlagSet) {
+// withDefaults registers the flags of a library, some of them with other defaults.
+func withDefaults(f *flag.FlagSet, register func(*flag.FlagSet), defaults map[string]string) {
 	own := flag.NewFlagSet("", flag.ContinueOnError)
-	c.RegisterFlags(own)
+	register(own)
 	own.VisitAll(func(fl *flag.Flag) {
-		if v, ok := serverDefaults[fl.Name]; ok {
+		if v, ok := defaults[fl.Name]; ok {
 			if err := fl.Value.Set(v); err != nil {
 				panic(fmt.Sprintf("default of -%s: %v", fl.Name, err)) // a constant of this file
 			}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
+	"time"
 
 	gokit "github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -58,4 +60,38 @@ func (g goKit) Log(keyvals ...any) error {
 	}
 	g.to.Log(ctx, lvl, msg, attrs...)
 	return nil
+}
+
+// seldom passes a message on once in a while. Clients of a ring's store log each of their many attempts.
+type seldom struct {
+	to    gokit.Logger
+	every time.Duration
+
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+func newSeldom(to gokit.Logger) *seldom {
+	return &seldom{to: to, every: time.Minute, last: map[string]time.Time{}}
+}
+
+func (s *seldom) Log(keyvals ...any) error {
+	msg := ""
+	for i := 0; i+1 < len(keyvals); i += 2 {
+		if keyvals[i] == "msg" {
+			msg = fmt.Sprint(keyvals[i+1])
+		}
+	}
+	s.mu.Lock()
+	last, said := s.last[msg]
+	now := time.Now()
+	again := !said || now.Sub(last) >= s.every
+	if again {
+		s.last[msg] = now
+	}
+	s.mu.Unlock()
+	if !again {
+		return nil
+	}
+	return s.to.Log(keyvals...)
 }

@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	gokit "github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -28,4 +32,20 @@ func TestGoKitLogsThroughSlog(t *testing.T) {
 	if line["level"] != "WARN" || line["msg"] != "slow" || line["route"] != "push" || line["err"] != "disk" {
 		t.Error(line)
 	}
+}
+
+// Clients of the ring's store repeat themselves while it is away: the log has each message once a minute.
+func TestSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b bytes.Buffer
+		l := newSeldom(goKit{slog.New(slog.NewTextHandler(&b, nil))})
+		for range 100 {
+			_ = level.Error(l).Log("msg", "error getting key", "err", "refused")
+			_ = level.Info(l).Log("msg", "other")
+			time.Sleep(time.Second)
+		}
+		if n := strings.Count(b.String(), "error getting key"); n != 2 {
+			t.Errorf("%d times in 100 s", n)
+		}
+	})
 }

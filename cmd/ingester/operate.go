@@ -104,6 +104,7 @@ func (p *operator) leave(ctx context.Context) {
 		warn(p.Unregister(call))
 	}
 	p.Stop()
+	p.gossip.StopAsync() // it says good-bye while images are written
 }
 
 func (p *operator) timed(flush func() error) error {

@@ -159,7 +159,7 @@ type membership struct {
 
 // newMembership makes the client of the store. Nothing is asked of it before Start.
 func newMembership(o *options, listen net.Addr, logger *slog.Logger, reg prometheus.Registerer) (*membership, error) {
-	l, log := &o.Ingester.Lifecycler, gokit.Logger(goKit{logger})
+	l, log := &o.Ingester.Lifecycler, gokit.Logger(newSeldom(goKit{logger}))
 	addr, err := l.address(listen, log)
 	if err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ func (o *options) settle() error {
 		return fmt.Errorf("-blocks-storage.tsdb.dir=%s is a mount point, so there is no place beside it on its volume: say with -ingester.wal-dir where to keep data", dir)
 	}
 	w.Dir = filepath.Clean(dir) + "-rekindle"
-	o.mapped = append(o.mapped, fmt.Sprintf("-blocks-storage.tsdb.dir=%s: data is kept beside it, in -ingester.wal-dir=%s; what is in it is not read", dir, w.Dir))
+	o.mapped = append(o.mapped, fmt.Sprintf("-blocks-storage.tsdb.dir=%s: data is kept beside it, in -ingester.wal-dir=%s; what is in it is not read (-ingester.import-dir does)", dir, w.Dir))
 	return nil
 }
 
