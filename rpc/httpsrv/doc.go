@@ -6,13 +6,17 @@
 //	     <prefix>/api/v1/{query,query_range,series,labels,read,...}             Prometheus's query API, where <prefix>
 //	                                                                            is /prometheus, /api/prom or nothing
 //	GET  /ready  /-/ready  /-/healthy  /config  /services  /                    operators
+//	     /ring  /memberlist  /ingester/all_user_stats                           HTML, or JSON if it is asked for
+//	POST /flush  /shutdown  /ingester/{flush,shutdown,mode,renewTokens}         by GET too unless that is switched off
+//	     /ingester/prepare-shutdown  /ingester/prepare-instance-ring-downscale  GET asks, DELETE takes back
 //
 // /metrics and /debug/pprof come with dskit's server.
 //
 // # Order of a push
 //
 //	tenant    from X-Scope-OrgID, checked before it can become a path        401, 400
-//	gate      the engine is recovering or stopping                           503, Retry-After
+//	gate      the engine is recovering or stopping, or the instance is
+//	          neither ACTIVE nor READONLY in the ring                        503, Retry-After
 //	admission requests in progress, and their bytes                          503, Retry-After
 //	body      read into a pooled buffer                                      400
 //	decode    rpc/wire, one walk, decompressed size checked first            400

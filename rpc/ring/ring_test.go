@@ -198,3 +198,18 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A token owns what is between it and the one before: one instance alone owns all, and the first token what is behind the last.
+func TestOwnership(t *testing.T) {
+	d := NewDesc()
+	d.Instances["a"] = Instance{Tokens: []uint32{7}}
+	d.Instances["none"] = Instance{}
+	if got := d.Ownership(); len(got) != 1 || got["a"] != 1 {
+		t.Errorf("alone: %v", got)
+	}
+	d.Instances["a"] = Instance{Tokens: []uint32{1 << 30, 1 << 31}}
+	d.Instances["b"] = Instance{Tokens: []uint32{3 << 30}}
+	if got := d.Ownership(); got["a"] != 0.75 || got["b"] != 0.25 {
+		t.Errorf("two: %v", got)
+	}
+}
