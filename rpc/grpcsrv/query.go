@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/rekindledb/rekindle/engine"
 	"github.com/rekindledb/rekindle/rpc/pb"
@@ -62,7 +61,7 @@ func (s *Server) query(ctx context.Context, run func(ctx context.Context, tenant
 	defer leave()
 	err = run(inside, tenant)
 	if err != nil && inside.Err() != nil && ctx.Err() == nil {
-		return status.Error(codes.Unavailable, "not ready: stopping")
+		return &refused{codes.Unavailable, "not ready: stopping"}
 	}
 	return readStatus(ctx, err)
 }

@@ -14,18 +14,23 @@ import (
 	"github.com/rekindledb/rekindle/rpc/guard"
 )
 
-// badData is a status that a distributor hands on to the sender, who will not send the same again.
-type badData struct {
-	code int // an HTTP status from 400 to 499
+// refused is the status of a request that was refused for a reason that we know.
+type refused struct {
+	// code is a gRPC code; or an HTTP status from 400 to 499, which a distributor hands on to the sender, who will not
+	// send the same again.
+	code codes.Code
 	text string
 }
 
 // Error implements error.
-func (e *badData) Error() string { return e.text }
+func (e *refused) Error() string { return e.text }
 
 // GRPCStatus is what grpc-go asks for.
-func (e *badData) GRPCStatus() *status.Status {
+func (e *refused) GRPCStatus() *status.Status {
 	text := strings.ToValidUTF8(e.text, "\uFFFD") // a message that is none would fail the answer
+	if e.code < http.StatusBadRequest {
+		return status.New(e.code, text)
+	}
 	// httpgrpc.HTTPResponse: Code=1 int32, body=3 bytes.
 	var m []byte
 	m = protowire.AppendTag(m, 1, protowire.VarintType)
@@ -39,11 +44,12 @@ func (e *badData) GRPCStatus() *status.Status {
 	})
 }
 
-// ShouldLog tells dskit's server not to log it: what a tenant sends is no event of ours. It is counted.
-func (*badData) ShouldLog(context.Context) (bool, string) { return false, "" }
+// ShouldLog tells dskit's server not to log it. What a tenant sends is no event of ours, and thousands of pushes a second
+// may be refused while the engine recovers. They are counted.
+func (*refused) ShouldLog(context.Context) (bool, string) { return false, "" }
 
 // malformed is the status of a request that cannot be read.
-func malformed(err error) error { return &badData{http.StatusBadRequest, err.Error()} }
+func malformed(err error) error { return &refused{http.StatusBadRequest, err.Error()} }
 
 // statusOf writes a refusal as a status.
 func statusOf(ctx context.Context, no *guard.Refusal) error {
@@ -53,9 +59,9 @@ func statusOf(ctx context.Context, no *guard.Refusal) error {
 	case no.Code == guard.StatusClientClosedRequest && ctx.Err() != nil:
 		return status.FromContextError(ctx.Err()).Err()
 	case no.Code == http.StatusBadRequest:
-		return &badData{no.Code, no.Text}
+		return &refused{http.StatusBadRequest, no.Text}
 	case no.Code == http.StatusServiceUnavailable:
-		return status.Error(codes.Unavailable, no.Text)
+		return &refused{codes.Unavailable, no.Text}
 	default:
 		return status.Error(codes.Unknown, no.Text)
 	}
