@@ -2,6 +2,7 @@ package cortex
 
 import (
 	"encoding/base64"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -78,6 +79,20 @@ func TestRefusals(t *testing.T) {
 	require.Error(t, err)
 	require.NotEqual(t, 4, familyOf(err))
 	require.Len(t, query(t, c, "one", now, now+1000, up), 3)
+
+	resp, err := http.Get("http://" + p.http + "/metrics")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	metrics, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	for _, line := range []string{
+		`cortex_request_duration_seconds_count{method="gRPC",route="/cortex.Ingester/Push",status_code="400",ws="false"} 7`,
+		`cortex_request_duration_seconds_count{method="gRPC",route="/cortex.Ingester/Push",status_code="success",ws="false"} 2`,
+		`cortex_request_duration_seconds_count{method="gRPC",route="/cortex.Ingester/QueryStream",status_code="success",ws="false"} 1`,
+		`cortex_ingester_out_of_order_labels_total{user="one"} 2`,
+	} {
+		require.Contains(t, string(metrics), line)
+	}
 }
 
 // familyOf is the family of an error's code, as the distributor counts it for its quorum.
