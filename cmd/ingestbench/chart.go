@@ -61,7 +61,7 @@ func (s scale) ticks(about float64) (out []float64) {
 	}
 	step := niceStep((s.hi - s.lo) / about)
 	for v := math.Ceil(s.lo/step) * step; v <= s.hi+step/1000; v += step {
-		out = append(out, v)
+		out = append(out, v+0) // not -0
 	}
 	return out
 }

@@ -143,16 +143,8 @@ func (f *forecastRun) pushAndKill(ctx context.Context, s *server, st *stream, ac
 // ended completes the last case by the start that followed.
 func (f *forecastRun) ended(ctx context.Context, s *server, ready float64) {
 	c := &f.cases[len(f.cases)-1]
-	c.Ready, c.Work = ready, map[string]float64{}
-	values, err := s.metrics(ctx)
-	if err != nil {
-		return
-	}
-	for name, v := range values {
-		if strings.HasPrefix(name, "rekindle_re") {
-			c.Work[name] = v
-		}
-	}
+	c.Ready = ready
+	c.Work, _ = s.figures(ctx) // without them the table has gaps
 }
 
 func (f *forecastRun) report() *report {

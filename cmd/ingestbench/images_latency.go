@@ -55,7 +55,7 @@ func (r *imagesRun) pushes(ctx context.Context, s *server, scrapes int) ([]push,
 	if err := st.run(ctx, s, r.s.Scrapes, 0, r.progress("fill")); err != nil {
 		return nil, nil, err
 	}
-	time.Sleep(3 * time.Second)
+	time.Sleep(min(r.pace, 3*time.Second)) // for images that are being taken
 	st.keep = true
 	w := startWatch(ctx, s, 200*time.Millisecond)
 	err := st.run(ctx, s, r.s.Scrapes+scrapes, r.pace, r.progress("pushes"))

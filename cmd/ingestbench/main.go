@@ -43,6 +43,7 @@ var commands = []command{
 	{"images", "what keeping restarts short costs: bytes written, and what pushes notice", images},
 	{"cgroup", "restarts with hardly more memory than before", cgroup},
 	{"peers", "the same stream to Rekindle, Prometheus, Cortex and VictoriaMetrics", peers},
+	{"scale", "more and more series: what samples, series and restarts cost", scaleUp},
 	{"read", "what queries take, in peace and while samples come in", read},
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,33 +15,14 @@ import (
 // peers sends the same stream to our ingester and to others, one after another, and shows side by side what it cost them
 // and what a kill did to them.
 func peers(ctx context.Context, args []string) error {
-	m := &measurement{show: newProgress()}
-	r := &peersRun{measurement: m}
-	fs := flag.NewFlagSet("ingestbench peers", flag.ContinueOnError)
-	m.s.Workload.Seed = 1
-	sizes := fs.String("sizes", "100000,300000,1000000", "numbers of series")
-	fs.IntVar(&m.s.Scrapes, "scrapes", 20, "scrapes at full speed; the first makes the series")
-	fs.IntVar(&r.paced, "paced", 6, "scrapes after them at -pace, for the time that pushes take")
-	fs.DurationVar(&r.pace, "pace", 5*time.Second, "how long each of these takes")
-	fs.DurationVar(&m.s.Workload.Interval, "interval", 15*time.Second, "time between the timestamps of two scrapes")
-	fs.IntVar(&m.s.Writers, "writers", 8, "requests in flight")
-	fs.IntVar(&m.s.Request, "request", 500, "samples in a request")
-	fs.StringVar(&m.binary, "ingester", beside("ingester"), "our binary")
+	r, fs := newPeersRun("peers", "100000,300000,1000000", 20)
 	prometheus := fs.String("prometheus", beside("prometheus"), "Prometheus's binary, of bench/interop; left out if it is not there")
 	cortex := fs.String("cortex", beside("cortex"), "Cortex's binary, of bench/interop/cortex; left out if it is not there")
 	vmURL := fs.String("victoriametrics-url", "", "URL of a VictoriaMetrics that runs on this machine and is empty")
 	vmPID := fs.Int("victoriametrics-pid", 0, "its process id: it is killed, and started again by its own command line")
-	fs.StringVar(&m.dir, "dir", "", "where to put data (default: a temporary directory)")
 	out := fs.String("out", "", "path without extension for the report as text, JSON and page")
-	return m.parse(fs, args, func() error {
-		for text := range strings.SplitSeq(*sizes, ",") {
-			n, err := strconv.Atoi(text)
-			if err != nil {
-				return fmt.Errorf("-sizes: %w", err)
-			}
-			r.sizes = append(r.sizes, n)
-		}
-		all := []peer{rekindleOver(m.binary, "HTTP"), rekindleOver(m.binary, "gRPC")}
+	return r.parse(fs, args, func() error {
+		all := []peer{rekindleOver(r.binary, "HTTP"), rekindleOver(r.binary, "gRPC")}
 		for _, other := range []struct {
 			binary string
 			make   func(string) peer
@@ -50,36 +32,68 @@ func peers(ctx context.Context, args []string) error {
 				return err
 			}
 			if _, err := os.Stat(path); err != nil {
-				m.say("left out: %v", err)
+				r.say("left out: %v", err)
 				continue
 			}
 			all = append(all, other.make(path))
 		}
-		for i, series := range r.sizes {
-			now := all
-			if *vmURL != "" && i == len(r.sizes)-1 { // it keeps what it has got
-				now = append(now[:len(now):len(now)], running("VictoriaMetrics, HTTP", strings.TrimSuffix(*vmURL, "/"), *vmPID))
+		err := r.each(ctx, func(last bool) []peer {
+			if *vmURL != "" && last { // it keeps what it has got
+				return append(all[:len(all):len(all)], running("VictoriaMetrics, HTTP", strings.TrimSuffix(*vmURL, "/"), *vmPID))
 			}
-			m.s.Workload.Series, m.s.Workload.Start = series, 0
-			if err := m.placed(m.s.Scrapes+r.paced+1, 0); err != nil {
-				return err
-			}
-			for _, p := range now {
-				c, err := r.measure(ctx, p)
-				if err != nil {
-					return fmt.Errorf("%s with %d series: %w", p.name, series, err)
-				}
-				r.cases = append(r.cases, c)
-			}
+			return all
+		})
+		if err != nil {
+			return err
 		}
-		m.show.clear()
+		r.show.clear()
 		return r.report().publish(*out)
 	})
 }
 
+// newPeersRun makes one, with the flags that decide what is sent.
+func newPeersRun(command, sizes string, scrapes int) (*peersRun, *flag.FlagSet) {
+	r := &peersRun{measurement: &measurement{show: newProgress()}}
+	fs := flag.NewFlagSet("ingestbench "+command, flag.ContinueOnError)
+	r.s.Workload.Seed = 1
+	fs.StringVar(&r.sizes, "sizes", sizes, "numbers of series")
+	fs.IntVar(&r.s.Scrapes, "scrapes", scrapes, "scrapes at full speed; the first makes the series")
+	fs.IntVar(&r.paced, "paced", 6, "scrapes after them at -pace, for the time that pushes take")
+	fs.DurationVar(&r.pace, "pace", 5*time.Second, "how long each of these takes")
+	fs.DurationVar(&r.s.Workload.Interval, "interval", 15*time.Second, "time between the timestamps of two scrapes")
+	fs.IntVar(&r.s.Writers, "writers", 8, "requests in flight")
+	fs.IntVar(&r.s.Request, "request", 500, "samples in a request")
+	fs.StringVar(&r.binary, "ingester", beside("ingester"), "our binary")
+	fs.StringVar(&r.dir, "dir", "", "where to put data (default: a temporary directory)")
+	return r, fs
+}
+
+// each measures all peers with each number of series.
+func (r *peersRun) each(ctx context.Context, peers func(last bool) []peer) error {
+	sizes := strings.Split(r.sizes, ",")
+	for i, text := range sizes {
+		series, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("-sizes: %w", err)
+		}
+		r.s.Workload.Series, r.s.Workload.Start = series, 0
+		if err := r.placed(r.s.Scrapes+r.paced+1, 0); err != nil {
+			return err
+		}
+		for _, p := range peers(i == len(sizes)-1) {
+			c, err := r.measure(ctx, p)
+			if err != nil {
+				return fmt.Errorf("%s with %d series: %w", p.name, series, err)
+			}
+			r.cases = append(r.cases, c)
+		}
+	}
+	return nil
+}
+
 type peersRun struct {
 	*measurement
-	sizes []int
+	sizes string
 	paced int
 	pace  time.Duration
 	cases []peerCase
@@ -103,6 +117,9 @@ type peerCase struct {
 	AckedBefore, FoundBefore, Acked, Found int
 
 	Stop, Start float64 // seconds: SIGTERM until the end, and the start after it
+
+	// Before and After are the server's own figures right before the kill and after it.
+	Before, After map[string]float64
 }
 
 func (r *peersRun) measure(ctx context.Context, p peer) (c peerCase, err error) {
@@ -151,11 +168,17 @@ func (r *peersRun) measure(ctx context.Context, p peer) (c peerCase, err error) 
 		return c, err
 	}
 	c.Acked = int(st.acked.Load())
+	if c.Before, err = s.figures(ctx); err != nil {
+		return c, err
+	}
 	s.kill()
 	if c.Ready, err = s.start(ctx); err != nil {
 		return c, err
 	}
 	c.ReadyCPU, c.ReadyPeak = cpuTimeOf(s.pid), memoryOf(s.pid).Peak
+	if c.After, err = s.figures(ctx); err != nil {
+		return c, err
+	}
 	if c.Found, err = r.count(ctx, s, all+1); err != nil {
 		return c, err
 	}
@@ -182,7 +205,7 @@ func (r *peersRun) report() *report {
 	restart := byPeer(r.cases, func(c *peerCase) float64 { return c.Ready })
 	bytes := byPeer(r.cases, func(c *peerCase) float64 { return float64(c.Resident) / float64(c.Series) })
 	cpu := byPeer(r.cases, func(c *peerCase) float64 { return c.Append.cpuPerSample() * 1e9 })
-	latency := chart{Title: fmt.Sprintf("Pushes, %d series", r.sizes[len(r.sizes)-1]), X: "s", Y: "ms", Log: true, MarkName: "Rekindle, HTTP published an image"}
+	latency := chart{Title: fmt.Sprintf("Pushes, %d series", r.w.Series()), X: "s", Y: "ms", Log: true, MarkName: "Rekindle, HTTP published an image"}
 	for i := range r.cases {
 		c := &r.cases[i]
 		series := strconv.Itoa(c.Series)
@@ -207,11 +230,17 @@ func (r *peersRun) report() *report {
 		chart{Title: "Resident memory", X: "series", Y: "B a series", Curves: bytes},
 		chart{Title: "Server CPU a sample", X: "series", Y: "ns", Curves: cpu},
 		latency)
-	for i := range r.cases { // they are in the drawing
-		r.cases[i].Pushes, r.cases[i].Watched = nil, nil
-	}
-	rep.Data = r.cases
+	rep.Data = r.data()
 	return rep
+}
+
+// data are the figures without the single pushes, which the drawings show.
+func (r *peersRun) data() []peerCase {
+	out := slices.Clone(r.cases)
+	for i := range out {
+		out[i].Pushes, out[i].Watched = nil, nil
+	}
+	return out
 }
 
 // byPeer makes a line over the numbers of series for each peer.

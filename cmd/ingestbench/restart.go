@@ -22,6 +22,7 @@ import (
 // was acknowledged is counted, what was not is sent again, and then every sample must be there once.
 func restarts(ctx context.Context, args []string) error {
 	m, fs := newMeasurement("restart", 1_000_000, 60)
+	cold := fs.Bool("cold", true, "start once with a cold page cache; as root, it empties that of the whole machine")
 	paced := fs.Int("paced", 4, "scrapes at the pace of -interval, after those at full speed")
 	out := fs.String("out", "", "path without extension for the report as text, JSON and page")
 	return m.parse(fs, args, func() error {
@@ -29,7 +30,7 @@ func restarts(ctx context.Context, args []string) error {
 		if err := m.prepare(); err != nil {
 			return err
 		}
-		r := &restartRun{measurement: m, fast: m.s.Scrapes - 2**paced, paced: *paced}
+		r := &restartRun{measurement: m, fast: m.s.Scrapes - 2**paced, paced: *paced, emptyCache: *cold}
 		if err := r.run(ctx); err != nil {
 			return err
 		}
@@ -70,6 +71,7 @@ func (m *measurement) parse(fs *flag.FlagSet, args []string, do func() error) er
 type restartRun struct {
 	*measurement
 	fast, paced int // scrapes
+	emptyCache  bool
 
 	server *server
 	stream *stream
@@ -140,6 +142,9 @@ func (r *restartRun) atPace(ctx context.Context) error {
 
 // cold restarts with nothing of the data in the page cache.
 func (r *restartRun) cold(ctx context.Context) error {
+	if !r.emptyCache {
+		return nil
+	}
 	forecast := r.forecast(ctx)
 	r.server.kill()
 	if err := dropCaches(); err != nil {
@@ -171,7 +176,10 @@ func (r *restartRun) pushUntil(ctx context.Context, end int, pace time.Duration,
 	for r.stream.acked.Load() < acked {
 		select {
 		case err := <-done:
-			return fmt.Errorf("pushes ended before the server was to be stopped: %w", err)
+			if err != nil {
+				return err
+			}
+			return cut() // the pushes were too few to be caught in the middle of them
 		case <-time.After(time.Millisecond):
 		}
 	}
@@ -198,10 +206,9 @@ func (r *restartRun) restart(ctx context.Context, e restartEvent, end int) (err 
 		return err
 	}
 	e.CPU = cpuTimeOf(r.server.pid)
-	if e.Metrics, err = r.server.metrics(ctx); err != nil {
+	if e.Metrics, err = r.server.figures(ctx); err != nil {
 		return err
 	}
-	maps.DeleteFunc(e.Metrics, func(name string, _ float64) bool { return !strings.HasPrefix(name, "rekindle_re") }) // restart, ready, recovery
 	e.Acked, e.Sent = int(r.stream.acked.Load()), r.stream.sent()
 	if e.Found, err = r.count(ctx, r.server, end); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -174,6 +175,13 @@ func (s *server) metrics(ctx context.Context) (map[string]float64, error) {
 		}
 	}
 	return values, nil
+}
+
+// figures are those metrics of an ingester that are about restarts; empty of others.
+func (s *server) figures(ctx context.Context) (map[string]float64, error) {
+	all, err := s.metrics(ctx)
+	maps.DeleteFunc(all, func(name string, _ float64) bool { return !strings.HasPrefix(name, "rekindle_re") })
+	return all, err
 }
 
 // push sends one body of remote write 1.0.
