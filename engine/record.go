@@ -72,6 +72,14 @@ func (r *record) full(t int64) bool {
 	return r.state.N >= limit || rangeOf(t) != rangeOf(r.state.T)
 }
 
+// tail is where the open chunk goes on; 0 if there is none.
+func (r *record) tail() arena.Ref {
+	if r.chunk == 0 {
+		return 0
+	}
+	return r.chunk + arena.Ref(r.state.Bits/8/refUnit)
+}
+
 // link is where a closed chunk lies: file id in the upper 24 bits, offset in the lower 40. 0 = none: every
 // file begins with a header.
 type link uint64

@@ -108,52 +108,30 @@ func (p *replayer) define(s *stripe, defs []walio.SeriesDef) error {
 	return nil
 }
 
-// put adds ordered samples, a group of series at a time.
-//
-// As in lookUp each loop loads one level for the whole group, so that its cache misses overlap. The records are
-// the one, the ends of the open chunks the other.
+// put adds ordered samples, a group of series at a time. While a group is added, the ends of the next one's open
+// chunks are on their way from memory: fetched when they are needed, they would be most of what replay costs.
 func (p *replayer) put(s *stripe, samples []refSample) error {
 	floor := p.t.floor.Load()
 	var (
-		recs                   [group]*record
-		ends                   [group]int // where the samples of the series end
+		groups                 [2]replayGroup
 		stored, unknown, stale int
 	)
-	for most := group; len(samples) > 0; {
-		n, end := 0, 0
-		for n < most && end < len(samples) {
-			index := samples[end].index
-			for end++; end < len(samples) && samples[end].index == index; end++ {
-			}
-			ends[n] = end
-			n++
-		}
-		if most == 1 {
-			end, ends[0] = 1, 1
-		}
-		if err := s.a.Ensure(chunkRoom(n, end)); errors.Is(err, arena.ErrFull) && most > 1 {
-			most = 1 // what requests stored in small portions must fit again
+	rest := groups[0].gather(s, samples)
+	for k := 0; groups[k].n > 0; {
+		g, next := &groups[k], &groups[1-k]
+		if err := s.a.Ensure(chunkRoom(g.n, len(g.samples))); errors.Is(err, arena.ErrFull) && len(g.samples) > 1 {
+			// What requests stored in small portions must fit again: one sample at a time.
+			rest = g.samples[1 : len(g.samples)+len(rest)]
+			g.samples, g.ends[0], g.n = g.samples[:1], 1, 1
 			continue
 		} else if err != nil {
 			return err
 		}
-		for i, end := range ends[:n] {
-			recs[i] = nil
-			if r := s.root.index.Get(s.a, samples[end-1].index); r != 0 {
-				recs[i] = arena.At[record](s.a, r)
-			}
-		}
-		sum := uint32(0) // keeps the loads alive
-		for _, r := range recs[:n] {
-			if r != nil && r.chunk != 0 {
-				sum += uint32(*arena.At[uint8](s.a, r.chunk+arena.Ref(r.state.Bits/8/refUnit)))
-			}
-		}
-		s.warm = sum
+		rest = next.gather(s, rest)
 		from := 0
-		for i, rec := range recs[:n] {
-			run := samples[from:ends[i]]
-			from = ends[i]
+		for i, rec := range g.recs[:g.n] {
+			run := g.samples[from:g.ends[i]]
+			from = g.ends[i]
 			if rec == nil {
 				unknown += len(run)
 				continue
@@ -161,11 +139,39 @@ func (p *replayer) put(s *stripe, samples []refSample) error {
 			a, b := s.putRun(rec, run, floor)
 			stored, stale = stored+a, stale+b
 		}
-		samples = samples[end:]
+		k = 1 - k
 	}
 	p.unknown.Add(int64(unknown))
 	p.stale.Add(int64(stale))
 	p.samples.Add(int64(stored))
 	s.tail.Add(int64(stored))
 	return nil
+}
+
+// replayGroup is some series and samples of theirs.
+type replayGroup struct {
+	samples []refSample
+	n       int // series; the samples of one follow each other
+	recs    [group]*record
+	ends    [group]int // in samples
+}
+
+// gather takes the first of the samples, asks for the memory that they will need, and returns the others, which
+// follow in the same array.
+func (g *replayGroup) gather(s *stripe, samples []refSample) (rest []refSample) {
+	var tails [group]arena.Ref
+	n, end := 0, 0
+	for ; n < group && end < len(samples); n++ {
+		index := samples[end].index
+		for end++; end < len(samples) && samples[end].index == index; end++ {
+		}
+		g.recs[n], g.ends[n], tails[n] = nil, end, 0
+		if r := s.root.index.Get(s.a, index); r != 0 {
+			g.recs[n] = arena.At[record](s.a, r)
+			tails[n] = g.recs[n].tail()
+		}
+	}
+	s.a.Prefetch(tails[:n])
+	g.samples, g.n = samples[:end], n
+	return samples[end:]
 }

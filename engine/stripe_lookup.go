@@ -47,19 +47,15 @@ const (
 
 // guess tries the series from index next on, and returns how many of the group it found.
 func (s *stripe) guess(b *Batch, items []uint32, next uint32, recs *[group]*record) (found int) {
-	sum := uint32(0) // keeps the loads alive
+	var tails [group]arena.Ref
 	for i := range items {
-		recs[i] = nil
+		recs[i], tails[i] = nil, 0
 		if r := s.root.index.Get(s.a, next+uint32(i)); r != 0 {
 			recs[i] = arena.At[record](s.a, r)
+			tails[i] = recs[i].tail()
 		}
 	}
-	for i := range items {
-		if r := recs[i]; r != nil {
-			sum += s.load(r)
-		}
-	}
-	s.warm = sum
+	s.a.Prefetch(tails[:len(items)])
 	var known []uint32 // the label set found last, and its key
 	var knownKey []byte
 	for i, item := range items {
@@ -84,7 +80,9 @@ func (s *stripe) search(b *Batch, items []uint32, recs *[group]*record) {
 		at   [group]uint8 // which
 		refs [group]arena.Ref
 		n    int
-		sum  uint32
+		sum  uint32 // keeps the loads alive
+
+		tails [group]arena.Ref
 	)
 	for i, item := range items {
 		if recs[i] == nil {
@@ -105,10 +103,15 @@ func (s *stripe) search(b *Batch, items []uint32, recs *[group]*record) {
 		}
 	}
 	for k := range at[:n] {
+		tails[k] = 0
 		if refs[k] != 0 {
-			sum += s.load(arena.At[record](s.a, refs[k]))
+			r := arena.At[record](s.a, refs[k])
+			set := s.pairsOf(r.labels)
+			sum += set[len(set)-1]
+			tails[k] = r.tail()
 		}
 	}
+	s.a.Prefetch(tails[:n])
 	for k := range at[:n] {
 		if refs[k] != 0 {
 			for _, p := range s.pairsOf(arena.At[record](s.a, refs[k]).labels) {
@@ -125,14 +128,4 @@ func (s *stripe) search(b *Batch, items []uint32, recs *[group]*record) {
 			recs[i] = r
 		}
 	}
-}
-
-// load touches what a record leads to: its label set, and the end of its open chunk.
-func (s *stripe) load(r *record) uint32 {
-	set := s.pairsOf(r.labels)
-	sum := set[len(set)-1]
-	if r.chunk != 0 {
-		sum += uint32(*arena.At[uint8](s.a, r.chunk+arena.Ref(r.state.Bits/8/refUnit)))
-	}
-	return sum
 }
