@@ -52,7 +52,7 @@ ring: ## two ingesters in the ring of a real etcd (Debian: etcd-server): kills, 
 
 e2e: build ## a real Prometheus and node_exporter: answers compared sample for sample, before and after kill -9
 	cd bench/interop && $(GO) build -tags remove_all_sd -o ../../bin/prometheus github.com/prometheus/prometheus/cmd/prometheus
-	cd bench/interop && $(GO) test ./e2e && $(GO) build -o ../../bin/e2e ./e2e
+	cd bench/interop && $(GO) test ./answers && $(GO) build -o ../../bin/e2e ./e2e
 	bin/e2e -ingester bin/ingester -prometheus bin/prometheus $(ARGS)
 
 interop: build ## Cortex 1.21.1's own client, as its distributors and queriers use it, against every method of the ingester

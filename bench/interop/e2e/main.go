@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -10,6 +9,9 @@ import (
 	"os/signal"
 	"path/filepath"
 	"time"
+
+	"github.com/rekindledb/rekindle/bench/interop/answers"
+	"github.com/rekindledb/rekindle/bench/interop/proc"
 )
 
 type options struct {
@@ -39,12 +41,6 @@ func main() {
 	}
 }
 
-var began = time.Now()
-
-func say(format string, args ...any) {
-	fmt.Printf("%6.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
-}
-
 func run(ctx context.Context, o options) (err error) {
 	for _, path := range []*string{&o.ingester, &o.prometheus} {
 		if *path != "" {
@@ -61,7 +57,7 @@ func run(ctx context.Context, o options) (err error) {
 			if err == nil {
 				err = os.RemoveAll(o.dir)
 			} else {
-				say("data and logs are kept in %s", o.dir)
+				proc.Say("data and logs are kept in %s", o.dir)
 			}
 		}()
 	}
@@ -73,16 +69,20 @@ func run(ctx context.Context, o options) (err error) {
 	if err := c.start(ctx); err != nil {
 		return err
 	}
-	e := &examination{cluster: c, reference: api{"http://" + c.prometheus.addr}}
-	if err := e.begin(ctx); err != nil {
+	e := &answers.Examination{Reference: answers.API{Base: "http://" + c.prometheus.Addr}}
+	for _, r := range c.receivers {
+		e.Receivers = append(e.Receivers, answers.Receiver{Name: r.protocol.name, API: r.api})
+	}
+	const jobs = 3
+	if err := e.Begin(ctx, jobs); err != nil {
 		return err
 	}
 
-	say("collecting for %v", lookBack+o.window)
-	if err := sleep(ctx, lookBack+o.window); err != nil {
+	proc.Say("collecting for %v", answers.LookBack+o.window)
+	if err := proc.Sleep(ctx, answers.LookBack+o.window); err != nil {
 		return err
 	}
-	if err := e.phase(ctx, "before"); err != nil {
+	if err := e.Phase(ctx, "before"); err != nil {
 		return err
 	}
 	for range o.kills {
@@ -90,37 +90,37 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 	}
-	if err := e.phase(ctx, "kill -9"); err != nil {
+	if err := e.Phase(ctx, "kill -9"); err != nil {
 		return err
 	}
 	if err := c.restartAll(ctx); err != nil {
 		return err
 	}
-	if err := e.phase(ctx, "clean stop"); err != nil {
+	if err := e.Phase(ctx, "clean stop"); err != nil {
 		return err
 	}
-	return e.pushes(ctx)
+	return e.Pushes(ctx, true)
 }
 
 // killAll kills the receivers at moments that nobody chose. The time until a receiver is back differs too:
 // long enough for pushes to fail, or so short that Prometheus may not notice.
 func (c *cluster) killAll(ctx context.Context) error {
 	for _, r := range c.receivers {
-		if err := sleep(ctx, rand.N(time.Second)); err != nil {
+		if err := proc.Sleep(ctx, rand.N(time.Second)); err != nil {
 			return err
 		}
-		if err := r.kill(); err != nil {
+		if err := r.Kill(); err != nil {
 			return err
 		}
 		away := rand.N(2 * time.Second)
-		if err := sleep(ctx, away); err != nil {
+		if err := proc.Sleep(ctx, away); err != nil {
 			return err
 		}
-		took, err := r.start(ctx)
+		took, err := r.Start(ctx)
 		if err != nil {
 			return err
 		}
-		say("%s was killed by SIGKILL, was away for %v and is ready %v after its start", r.name, away.Round(time.Millisecond), took.Round(time.Millisecond))
+		proc.Say("%s was killed by SIGKILL, was away for %v and is ready %v after its start", r.Name, away.Round(time.Millisecond), took.Round(time.Millisecond))
 	}
 	return nil
 }
@@ -129,24 +129,15 @@ func (c *cluster) killAll(ctx context.Context) error {
 func (c *cluster) restartAll(ctx context.Context) error {
 	for _, r := range c.receivers {
 		begin := time.Now()
-		if err := r.stop(); err != nil {
+		if err := r.Stop(); err != nil {
 			return err
 		}
 		stopped := time.Since(begin)
-		took, err := r.start(ctx)
+		took, err := r.Start(ctx)
 		if err != nil {
 			return err
 		}
-		say("%s stopped in %v and is ready again after %v", r.name, stopped.Round(time.Millisecond), took.Round(time.Millisecond))
+		proc.Say("%s stopped in %v and is ready again after %v", r.Name, stopped.Round(time.Millisecond), took.Round(time.Millisecond))
 	}
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return errors.New("interrupted")
-	case <-time.After(d):
-		return nil
-	}
 }

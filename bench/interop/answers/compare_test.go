@@ -1,13 +1,13 @@
-package main
+package answers
 
 import (
 	"strings"
 	"testing"
 )
 
-func parse(t *testing.T, result string) answer {
+func parse(t *testing.T, result string) Answer {
 	t.Helper()
-	a, err := parseAnswer([]byte(`{"status":"success","data":` + result + `}`))
+	a, err := parseAnswer([]byte(result))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,6 +27,7 @@ func TestCompareFindsEveryDifference(t *testing.T) {
 		rounded   int
 	}{
 		{name: "equal", got: `[{"metric":{"a":"2"},"values":[[1.5,"7"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"NaN"],[3.5,"0.1"]]}]`},
+		{name: "printed in another way", got: `[{"metric":{"a":"2"},"values":[[1.5,"7e0"]]},{"metric":{"a":"1","b":"2"},"values":[[1.5,"1"],[2.5,"NaN"],[3.5,"1e-1"]]}]`},
 		{
 			name: "value", got: `[{"metric":{"a":"2"},"values":[[1.5,"8"]]},{"metric":{"b":"2","a":"1"},"values":[[1.5,"1"],[2.5,"1"],[3.5,"0.1"]]}]`,
 			want: []string{`at 2.5: 1, Prometheus says NaN`, `at 1.5: 8, Prometheus says 7`},
@@ -90,7 +91,7 @@ func TestParseAnswer(t *testing.T) {
 		`{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]},{"metric":{},"value":[1,"1"]}]}`,
 		`{"resultType":"string","result":7}`,
 	} {
-		if _, err := parseAnswer([]byte(`{"data":` + bad + `}`)); err == nil {
+		if _, err := parseAnswer([]byte(bad)); err == nil {
 			t.Errorf("%s was accepted", bad)
 		}
 	}

@@ -1,10 +1,10 @@
-package main
+package answers
 
 import "time"
 
-// lookBack is the longest time before an evaluation that any expression looks at, apart from the
+// LookBack is the longest time before an evaluation that any expression looks at, apart from the
 // staleness period of plain selectors, which staleness markers end.
-const lookBack = 45 * time.Second
+const LookBack = 45 * time.Second
 
 // expression is one PromQL text that Prometheus and the ingesters answer.
 type expression struct {
@@ -51,11 +51,11 @@ var expressions = []expression{
 	{text: `max by (job) (go_goroutines) - min by (job) (go_goroutines)`},
 	{text: `quantile by (job) (0.9, scrape_duration_seconds)`},
 	{text: `count by (__name__) ({job="node"})`},
-	{text: `count by (job) ({__name__=~".+"})`},
+	{text: `count by (job) ({__name__=~".+",job!=""})`},
 	{text: `count_values("value", up)`},
 	{text: `group by (job) ({__name__=~"process_.+"})`},
 	{text: `topk(2, scrape_duration_seconds)`},
-	{text: `bottomk(1, process_start_time_seconds)`},
+	{text: `bottomk(1, process_start_time_seconds{job!="ingester"})`},
 
 	// Classic histograms.
 	{text: `histogram_quantile(0.9, sum by (le) (rate(prometheus_http_request_duration_seconds_bucket[30s])))`, adds: true},

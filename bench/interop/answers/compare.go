@@ -1,4 +1,4 @@
-package main
+package answers
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/rekindledb/rekindle/bench/interop/proc"
 )
 
 // tolerance is how far, relative to the value, answers may be apart when an expression adds over series.
@@ -19,42 +21,42 @@ type comparison struct {
 }
 
 // compare finds every series and point that is not the same in both answers.
-func compare(want, got answer, adds bool) comparison {
+func compare(want, got Answer, adds bool) comparison {
 	var c comparison
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		if _, ok := got[key]; !ok {
-			c.differf("%s: missing, Prometheus has %d points from %s", key, len(want[key]), want[key][0].t)
+			c.differf("%s: missing, Prometheus has %d points from %s", key, len(want[key]), want[key][0].T)
 			continue
 		}
 		c.comparePoints(key, want[key], got[key], adds)
 	}
 	for _, key := range slices.Sorted(maps.Keys(got)) {
 		if _, ok := want[key]; !ok {
-			c.differf("%s: Prometheus does not have it, here are %d points from %s", key, len(got[key]), got[key][0].t)
+			c.differf("%s: Prometheus does not have it, here are %d points from %s", key, len(got[key]), got[key][0].T)
 		}
 	}
 	return c
 }
 
-func (c *comparison) comparePoints(key string, want, got []point, adds bool) {
+func (c *comparison) comparePoints(key string, want, got []Point, adds bool) {
 	for len(want) > 0 || len(got) > 0 {
 		switch {
-		case len(got) == 0 || (len(want) > 0 && number(want[0].t) < number(got[0].t)):
-			c.differf("%s at %s: missing, Prometheus says %s", key, want[0].t, want[0].v)
+		case len(got) == 0 || (len(want) > 0 && number(want[0].T) < number(got[0].T)):
+			c.differf("%s at %s: missing, Prometheus says %s", key, want[0].T, want[0].V)
 			want = want[1:]
 			continue
-		case len(want) == 0 || number(got[0].t) < number(want[0].t):
-			c.differf("%s at %s: %s, Prometheus has nothing", key, got[0].t, got[0].v)
+		case len(want) == 0 || number(got[0].T) < number(want[0].T):
+			c.differf("%s at %s: %s, Prometheus has nothing", key, got[0].T, got[0].V)
 			got = got[1:]
 			continue
-		case want[0].v == got[0].v:
+		case same(want[0].V, got[0].V):
 			c.points++
-		case adds && near(number(want[0].v), number(got[0].v)):
+		case adds && near(number(want[0].V), number(got[0].V)):
 			c.points++
 			c.rounded++
 		default:
 			c.points++
-			c.differf("%s at %s: %s, Prometheus says %s", key, want[0].t, got[0].v, want[0].v)
+			c.differf("%s at %s: %s, Prometheus says %s", key, want[0].T, got[0].V, want[0].V)
 		}
 		want, got = want[1:], got[1:]
 	}
@@ -73,14 +75,19 @@ func (c *comparison) show(title string) {
 	if n == 0 {
 		return
 	}
-	say("%s: %d differences", title, n)
+	proc.Say("%s: %d differences", title, n)
 	for _, difference := range c.differences[:min(n, differencesShown)] {
-		say("    %s", difference)
+		proc.Say("    %s", difference)
 	}
 }
 
 func (c *comparison) differf(format string, args ...any) {
 	c.differences = append(c.differences, fmt.Sprintf(format, args...))
+}
+
+// same compares the bits. Servers print the same number in different ways.
+func same(a, b string) bool {
+	return a == b || math.Float64bits(number(a)) == math.Float64bits(number(b)) && !math.IsNaN(number(a))
 }
 
 func near(a, b float64) bool {

@@ -1,0 +1,25 @@
+package proc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+var began = time.Now()
+
+// Say prints a line of the test's report, with the time since its start.
+func Say(format string, args ...any) {
+	fmt.Printf("%6.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// Sleep ends early, with an error, when ctx does.
+func Sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return errors.New("interrupted")
+	case <-time.After(d):
+		return nil
+	}
+}
