@@ -14,16 +14,18 @@ import (
 
 // What parts of a restart take on one core, in nanoseconds. Measured on an AMD EPYC with 2 cores.
 const (
-	restartImageByte = 0.5  // read, hashed and walked
-	restartEntry     = 30   // of the log, decoded, whether or not an image has it
-	restartSample    = 90   // applied
-	restartSeries    = 1500 // made
-	restartLogByte   = 14   // of a log of samples, all of which are applied
+	restartImageByte = 0.6  // read, hashed and walked
+	restartEntry     = 35   // of the log, decoded, whether or not an image has it
+	restartSample    = 15   // applied
+	restartSeries    = 1400 // made
+	restartLogByte   = 6    // of a log of samples, all of which are applied
 )
 
 const (
 	// restartProcess is what happens before Open: the program is loaded, flags are read, ports opened.
-	restartProcess = 25 * time.Millisecond
+	restartProcess = 15 * time.Millisecond
+	// restartLog is what a log takes that is short: its folder is listed, segments are opened.
+	restartLog = 8 * time.Millisecond
 	// restartRest is what a start takes besides images and log before it was measured: locks, the catalogue, a
 	// new epoch, files to be synced.
 	restartRest = 15 * time.Millisecond
@@ -46,7 +48,7 @@ func (w restartWork) images(stripes int) time.Duration {
 
 func (w restartWork) log(stripes int) time.Duration {
 	ns := float64(w.entries)*restartEntry + float64(w.samples)*restartSample + float64(w.series)*restartSeries
-	return time.Duration(ns / restartCores(stripes))
+	return restartLog + time.Duration(ns/restartCores(stripes))
 }
 
 func restartCores(stripes int) float64 { return float64(min(runtime.GOMAXPROCS(0), stripes)) }
