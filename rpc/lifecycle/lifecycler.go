@@ -49,6 +49,9 @@ type self struct {
 	state  ring.State
 	listed bool // the entry shall be there
 	met    bool // what the ring said of this instance at the start was taken over
+
+	receiving bool   // JOINING because another's data comes in
+	claim     string // whose tokens to take with the next publication
 }
 
 // New returns what is PENDING until Start.

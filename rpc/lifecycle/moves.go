@@ -14,6 +14,8 @@ import (
 var (
 	// errGone stops a move of an instance that leaves.
 	errGone = errors.New("lifecycle: this instance leaves the ring")
+	// errReceiving stops a join that data came in before.
+	errReceiving = errors.New("lifecycle: another's data comes in")
 	// errStarting is what is asked for before Start gets.
 	errStarting = errors.New("lifecycle: this instance has not looked at the ring yet; try again")
 )
@@ -51,6 +53,9 @@ func (l *Lifecycler) wasMember() bool {
 	return len(m.Tokens) > 0 && m.Registered > 0
 }
 
+// receiveTick is how often a join looks whether another's data has come in.
+const receiveTick = 50 * time.Millisecond
+
 func (l *Lifecycler) join(ctx context.Context) error {
 	s := l.now()
 	if !s.met && len(s.memory.Tokens) == 0 {
@@ -59,8 +64,11 @@ func (l *Lifecycler) join(ctx context.Context) error {
 		}
 		s = l.now()
 	}
-	if s.state == ring.Pending && len(s.memory.Tokens) == 0 && l.cfg.JoinAfter > 0 && !wait(ctx, l.cfg.JoinAfter) {
-		return ctx.Err()
+	// Another's data may come in until join-after is over, and then until Claim or GiveUp.
+	for until := l.cfg.Now().Add(l.cfg.JoinAfter); s.receiving || s.state == ring.Pending && len(s.memory.Tokens) == 0 && l.cfg.Now().Before(until); s = l.now() {
+		if !wait(ctx, receiveTick) {
+			return ctx.Err()
+		}
 	}
 	if s.state == ring.Pending && s.met && l.cfg.ObservePeriod > 0 { // not met: there is nothing to observe
 		if err := l.observe(ctx); err != nil {
@@ -74,8 +82,11 @@ func (l *Lifecycler) join(ctx context.Context) error {
 		call = patient
 	}
 	err := l.update(call, func(s *self) error {
-		if l.leaving.Load() {
+		switch {
+		case l.leaving.Load():
 			return errGone
+		case s.receiving:
+			return errReceiving
 		}
 		l.fit(s)
 		s.listed, s.state = true, s.memory.Mode

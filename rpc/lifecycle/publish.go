@@ -21,10 +21,10 @@ func (l *Lifecycler) publish(ctx context.Context) error {
 		l.mu.Lock()
 		p = proposal{self: l.mu.self, ring: ring.Of(in)}
 		l.mu.Unlock()
-		if p.make(&l.cfg); p.write {
-			return p.ring, true, nil
+		if err := p.make(&l.cfg); err != nil || !p.write {
+			return nil, false, err
 		}
-		return nil, false, nil
+		return p.ring, true, nil
 	})
 	switch {
 	case err == nil && p.ring == nil:
@@ -43,7 +43,7 @@ type proposal struct {
 }
 
 // make puts the entry into the ring.
-func (p *proposal) make(cfg *Config) {
+func (p *proposal) make(cfg *Config) error {
 	old, there := p.ring.Instances[p.id]
 	if !p.met {
 		p.met = true
@@ -58,7 +58,12 @@ func (p *proposal) make(cfg *Config) {
 			m.Timestamp = max(m.Timestamp, now.Unix()) // of the tombstone
 			p.write = true
 		}
-		return
+		return nil
+	}
+	if p.claim != "" {
+		if err := p.takeTokens(now); err != nil {
+			return err
+		}
 	}
 	tokens := m.Tokens
 	switch {
@@ -80,6 +85,7 @@ func (p *proposal) make(cfg *Config) {
 	}
 	entry, p.write = p.ring.Put(p.id, entry, now)
 	m.Timestamp = entry.Timestamp
+	return nil
 }
 
 // meet takes over what the ring knows of this instance, when it is seen for the first time.
@@ -110,6 +116,7 @@ func (l *Lifecycler) published(p proposal, err error) error {
 	if err == nil {
 		l.mu.ring = p.ring
 	}
+	l.mu.self.claim = "" // who asked for it is told, and no heartbeat tries again
 	l.mu.Unlock()
 	if err != nil {
 		err = fmt.Errorf("lifecycle: write instance %s into the ring: %w", l.ID(), err)
