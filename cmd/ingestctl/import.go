@@ -18,9 +18,10 @@ var importCommand = command{
 	help: `take over a directory of Prometheus, Cortex or Mimir
 
 The source is a directory of Prometheus (--storage.tsdb.path), of one tenant of Cortex 1.21 or Mimir, or a root with
-such directories (-blocks-storage.tsdb.dir), which keep their names. Its write-ahead log, checkpoint and out-of-order
-log are read; it is never changed, and must not be in use. What becomes of every kind of record is said: native
-histograms, exemplars, metadata and blocks are counted and not taken over.
+such directories (-blocks-storage.tsdb.dir), which keep their names; or the -ingester.wal-dir of an ingester of Cortex's
+chunk storage, up to 1.10, with all its tenants. Write-ahead log, checkpoint and out-of-order log are read; the source is
+never changed, and must not be in use. What becomes of every kind of record is said: native histograms, exemplars,
+metadata and blocks are counted and not taken over.
 
 No ingester may run on the data directory meanwhile. A tenant appears in it when it is complete and durable; after an
 interruption call the command again. One that was imported from the same source is left as it is.`,
@@ -52,7 +53,7 @@ func (in *importer) run(ctx context.Context, io streams, args []string) error {
 		return err
 	}
 	// Before anything is made: the source may not be what it is taken for.
-	if _, err := takein.Find(source, in.tenant); err != nil {
+	if err := takein.Check(source, in.tenant); err != nil {
 		return err
 	}
 	hold, err := engine.Hold(disk.OS, in.into, "ingestctl import")

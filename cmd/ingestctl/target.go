@@ -46,6 +46,9 @@ func look(path string) (target, error) {
 	if engine.IsDataDir(disk.OS, path) {
 		t.data = path
 		t.tenants, err = tenantsIn(path)
+		if err == nil && len(t.tenants) == 0 {
+			err = fmt.Errorf("%s is a data directory without a tenant: nothing was ever written to it, or its folders are gone", t.path)
+		}
 		return t, err
 	}
 	if parent := filepath.Dir(path); engine.IsDataDir(disk.OS, parent) {

@@ -8,6 +8,9 @@
 //	<source>/chunk_snapshot.*/             the same
 //	<source>/01H.../                       blocks: not taken over, said
 //
+// and so do the tenants of an ingester of Cortex's chunk storage (up to 1.10, -ingester.wal-dir), whose log and checkpoints
+// lie in one directory together: chunkstorage_format.go draws them.
+//
 // The source is opened for reading only, and file by file: the library that wrote it repairs and cuts what it opens.
 //
 // # What is taken over

@@ -18,6 +18,7 @@ type feeder struct {
 	engine *engine.Engine
 	ctx    context.Context
 
+	limit int // samples that are taken in together
 	batch engine.Batch
 	last  uint32 // series of the batch's last entry
 }
@@ -27,7 +28,7 @@ const batchSamples = 1 << 15
 
 // feed is the second pass.
 func (t *takeover) feed(ctx context.Context, e *engine.Engine) error {
-	f := &feeder{takeover: t, engine: e, ctx: ctx}
+	f := &feeder{takeover: t, engine: e, ctx: ctx, limit: batchSamples}
 	t.report.MinT, t.report.MaxT = math.MaxInt64, math.MinInt64
 	faults, _, err := t.each(ctx, "take in", t.src.wal, f.record)
 	if err != nil {
@@ -129,7 +130,7 @@ func (f *feeder) add(i uint32, s sample) bool {
 	}
 	f.last = i
 	f.report.MinT, f.report.MaxT = min(f.report.MinT, s.t), max(f.report.MaxT, s.t)
-	if n+1 >= batchSamples {
+	if int(n)+1 >= f.limit {
 		f.flush()
 	}
 	return true

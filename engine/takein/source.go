@@ -26,7 +26,8 @@ type source struct {
 	size     int64           // of wal and wbl
 	minValid int64           // samples before are in a block
 	notes    []string
-	state    string // names, sizes and times of the files, to see whether somebody writes
+	list     func(*source) error // finds wal, wbl and newest
+	state    string              // names, sizes and times of the files, to see whether somebody writes
 }
 
 const (
@@ -59,9 +60,6 @@ func Find(dir, tenant string) ([]Named, error) {
 	}
 	if _, ours, err := engine.TenantOf(disk.OS, dir); err != nil || ours {
 		return nil, errors.Join(err, fmt.Errorf("takein: %s is the folder of a tenant of this program: copy it into a data directory while no ingester runs on that", dir))
-	}
-	if old, err := ChunkStorageWAL(dir); err != nil || old != "" {
-		return nil, errors.Join(err, fmt.Errorf("takein: %s: %s, which this version does not read yet; keep the directory", dir, old))
 	}
 	if hasLog(dir) {
 		if tenant == "" {
@@ -96,21 +94,28 @@ func open(dir string) (*source, error) {
 	if held, err := disk.Held(filepath.Join(dir, "lock")); err != nil || held {
 		return nil, errors.Join(err, fmt.Errorf("takein: %s is held by a running process: stop it first", dir))
 	}
-	s := &source{dir: dir, minValid: math.MinInt64, newest: map[string]bool{}}
+	s := &source{dir: dir, minValid: math.MinInt64, newest: map[string]bool{}, list: (*source).logs}
+	err := s.list(s)
+	if err == nil {
+		s.state, err = s.now()
+	}
+	if err == nil {
+		err = s.others()
+	}
+	return s, err
+}
+
+// logs lists the segments of log and out-of-order log.
+func (s *source) logs() error {
 	if err := s.log(); err != nil {
-		return nil, err
+		return err
 	}
 	var err error
-	if s.wbl, err = segments(filepath.Join(dir, wblDir), 0); err != nil {
-		return nil, err
-	}
+	s.wbl, err = segments(filepath.Join(s.dir, wblDir), 0)
 	if n := len(s.wbl); n > 0 {
 		s.newest[s.wbl[n-1]] = true
 	}
-	if s.state, err = s.now(); err != nil {
-		return nil, err
-	}
-	return s, s.others()
+	return err
 }
 
 // log lists the segments of the newest checkpoint, and those behind it.
@@ -197,10 +202,7 @@ func (s *source) now() (string, error) {
 // unchanged fails if the files are others than when they were listed.
 func (s *source) unchanged() error {
 	again := source{dir: s.dir, newest: map[string]bool{}}
-	err := again.log()
-	if err == nil {
-		again.wbl, err = segments(filepath.Join(s.dir, wblDir), 0)
-	}
+	err := s.list(&again)
 	var state string
 	if err == nil {
 		state, err = again.now()

@@ -31,7 +31,8 @@ type takeover struct {
 	late    map[uint32]*lateSamples         // by series
 	lateN   uint64
 
-	err error // of the engine: nothing goes on behind it
+	err     error             // of the engine: nothing goes on behind it
+	renamed map[string]string // of a log of several tenants
 
 	dec     record.Decoder
 	samples []record.RefSample

@@ -50,6 +50,12 @@ func Run(ctx context.Context, o Options) ([]*Report, error) {
 	if o.Progress == nil {
 		o.Progress = func(string, int64, int64) {}
 	}
+	if old, err := ChunkStorageWAL(o.Source); err != nil || old != "" {
+		if err != nil {
+			return nil, err
+		}
+		return o.chunkStorage(ctx, o.Source)
+	}
 	if o.Tenant == "" && hasLog(o.Source) {
 		o.Tenant = o.Default
 	}
@@ -70,18 +76,8 @@ func Run(ctx context.Context, o Options) ([]*Report, error) {
 
 func (o *Options) one(ctx context.Context, n Named) (*Report, error) {
 	final := filepath.Join(o.Engine.Dir, n.Tenant)
-	if _, err := o.Engine.FS.Stat(final); err == nil {
-		r, err := readReport(o.Engine.FS, final)
-		if err != nil {
-			return nil, err
-		}
-		if r == nil || r.Source != n.Dir {
-			return nil, fmt.Errorf("%w in %s, and was not taken over from %s; choose another id, or move that folder away", ErrExists, final, n.Dir)
-		}
-		r.Before = true
-		return r, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	if r, err := o.before(n); r != nil || err != nil {
+		return r, err
 	}
 	src, err := open(n.Dir)
 	if err != nil {
@@ -99,11 +95,39 @@ func (o *Options) one(ctx context.Context, n Named) (*Report, error) {
 	if err := o.Engine.FS.RemoveAll(tmp); err != nil {
 		return nil, err
 	}
-	err = o.fill(ctx, t, tmp)
+	err = o.fill(ctx, t, tmp, func(e *engine.Engine) error { return t.feed(ctx, e) })
 	if err == nil {
 		err = o.publish(r, filepath.Join(tmp, n.Tenant), final)
 	}
 	return r, errors.Join(err, o.Engine.FS.RemoveAll(tmp))
+}
+
+// before returns the report of the run that took the tenant over, nil if there is no such tenant.
+func (o *Options) before(n Named) (*Report, error) {
+	final := filepath.Join(o.Engine.Dir, n.Tenant)
+	if _, err := o.Engine.FS.Stat(final); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	r, err := readReport(o.Engine.FS, final)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil || r.Source != n.Dir {
+		return nil, fmt.Errorf("%w in %s, and was not taken over from %s; choose another id, or move that folder away", ErrExists, final, n.Dir)
+	}
+	r.Before = true
+	return r, nil
+}
+
+// Check says what is wrong with a source without reading it through, nil if it can be tried.
+func Check(source, tenant string) error {
+	if old, err := ChunkStorageWAL(source); err != nil || old != "" {
+		return err
+	}
+	_, err := Find(source, tenant)
+	return err
 }
 
 // accept refuses a damaged source.
@@ -115,7 +139,7 @@ func (o *Options) accept(r *Report) error {
 }
 
 // fill makes the tenant in a data directory of its own.
-func (o *Options) fill(ctx context.Context, t *takeover, dir string) error {
+func (o *Options) fill(ctx context.Context, t *takeover, dir string, feed func(*engine.Engine) error) error {
 	c := o.Engine
 	c.Dir, c.WAL, c.Recover, c.Checkpoint, c.CheckpointRate = dir, true, true, true, 0
 	c.RestartTarget, c.CheckpointDuration = importTarget, time.Hour
@@ -126,7 +150,7 @@ func (o *Options) fill(ctx context.Context, t *takeover, dir string) error {
 	}
 	err = e.Recover(ctx)
 	if err == nil {
-		err = t.feed(ctx, e)
+		err = feed(e)
 	}
 	if err = errors.Join(err, e.Close()); err != nil {
 		return err

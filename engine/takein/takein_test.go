@@ -219,8 +219,4 @@ func TestRefused(t *testing.T) {
 	require.NoError(t, err)
 	refused(ours.Dir, "", "a data directory of this program")
 	refused(filepath.Join(copyOf(t, ours.Dir), "x"), "x", "a tenant of this program")
-
-	old := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(old, "00000012"), []byte{1}, 0o644))
-	refused(old, "x", "Cortex 1.10")
 }
