@@ -129,17 +129,42 @@ func (t *Tenant) restartWork() (w restartWork) {
 		if tail == 0 {
 			continue // its image is moved on in the catalogue, with the log
 		}
-		s.mu.Lock()
-		if s.a != nil {
-			w.series += max(int64(s.root.next)-max(s.since.next.Load(), 1), 0)
-		}
-		s.mu.Unlock()
+		w.series += s.tailSeries()
 		w.samples += tail
 		first = min(first, s.since.entry.Load())
 	}
 	w.samples = max(w.samples-w.series, 0)
 	w.entries = logged - first
 	return w
+}
+
+// tailCost is what replaying the stripe's tail takes on one core, in ns. The log is read from the oldest image on, and
+// images are taken one after another, so that twice as many entries are read as the stripes need.
+func (s *stripe) tailCost() float64 {
+	tail := s.tail.Load()
+	if tail == 0 {
+		return 0
+	}
+	return float64(tail)*(2*restartEntry+restartSample) + float64(s.tailSeries())*restartSeries
+}
+
+// tailSeries is how many series the newest image does not have.
+func (s *stripe) tailSeries() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.a == nil {
+		return 0
+	}
+	return max(int64(s.root.next)-max(s.since.next.Load(), 1), 0)
+}
+
+// tailBudget is the cost of tails whose replay takes the restart target, cautiously.
+func (t *Tenant) tailBudget() float64 {
+	const caution = 1.3
+	t.e.forecast.Lock()
+	speed := t.e.forecast.speed
+	t.e.forecast.Unlock()
+	return float64(t.e.cfg.RestartTarget) * restartCores(len(t.stripes)) / float64(speed.log(caution*1000)) * 1000
 }
 
 // forecast holds what is known about restarts: the last one, and the speed that all so far have shown.

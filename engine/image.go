@@ -41,8 +41,6 @@ type imager struct {
 
 	asked chan chan error // by Checkpoint; each is answered once everything is imaged
 
-	budget int64 // entries whose replay takes the restart target
-
 	mu struct {
 		sync.Mutex
 		stats ImageStats
@@ -67,8 +65,6 @@ const (
 	// arenaLayout is the version of what the extents hold: header, root, records, labels, lists, tables.
 	arenaLayout = 1
 
-	// replayRate is how many entries a second two cores replay, cautiously; the budget is made of it.
-	replayRate = 12_000_000
 	// imageBurst is the most that is written to an image between two looks at the rate limit.
 	imageBurst = 1 << 20
 	// imageTick is how often the tails are looked at.
@@ -84,8 +80,7 @@ const (
 func newImager(t *Tenant, store *ckpt.Store) *imager {
 	m := &imager{
 		t: t, store: store, copied: make(chan struct{}, 1), asked: make(chan chan error),
-		budget: int64(t.e.cfg.RestartTarget.Seconds() * replayRate),
-		last:   make([]time.Time, len(t.stripes)), broken: make([]bool, len(t.stripes)), named: make([]uint32, len(t.stripes)),
+		last: make([]time.Time, len(t.stripes)), broken: make([]bool, len(t.stripes)), named: make([]uint32, len(t.stripes)),
 	}
 	now := time.Now()
 	for i := range m.last {
@@ -140,15 +135,16 @@ func sleep(ctx context.Context, d time.Duration) {
 func (m *imager) pick(now time.Time) []int {
 	type candidate struct {
 		stripe int
-		tail   int64
+		tail   float64 // what its replay takes
 	}
 	var (
 		byTail []candidate
-		whole  int64
+		whole  float64
 		oldest = -1
+		budget = m.t.tailBudget()
 	)
 	for i := range m.t.stripes {
-		tail := m.t.stripes[i].tail.Load()
+		tail := m.t.stripes[i].tailCost()
 		if m.broken[i] {
 			continue // its tail stays, whatever is done
 		}
@@ -165,7 +161,7 @@ func (m *imager) pick(now time.Time) []int {
 			m.last[i] = now
 		}
 	}
-	if whole < m.budget {
+	if whole < budget {
 		if oldest >= 0 {
 			return []int{oldest}
 		}
@@ -175,7 +171,7 @@ func (m *imager) pick(now time.Time) []int {
 	var stripes []int
 	size := 0
 	for _, c := range byTail {
-		if len(stripes) > 0 && (whole < m.budget || len(stripes) == roundStripes || size >= roundBytes) {
+		if len(stripes) > 0 && (whole < budget || len(stripes) == roundStripes || size >= roundBytes) {
 			break
 		}
 		stripes = append(stripes, c.stripe)
