@@ -10,8 +10,17 @@
 //	MetricsForLabelMatchers                    unary            and as a stream of batches: ...Stream
 //	MetricsMetadata, UserStats, AllUserStats   unary
 //
-// Others, those of Cortex 1.10 and Mimir, are Unimplemented. Messages are the caller's bytes: codec hands them to the
-// methods as they came, rpc/wire walks those of pushes, rpc/pb reads and writes the others.
+// and, for Mimir's queriers,
+//
+//	LabelNamesAndValues, LabelValuesCardinality, ActiveSeries   server streams
+//
+// Which of the two asks shows in the requests: in Mimir's QueryRequest the size of a batch is above 0, and its answer has
+// another form then; the fields of LabelNamesRequest that are swapped have different types; and the limits of
+// MetricsMetadataRequest, which cannot be told apart, are left to the querier. Others, those of Cortex 1.10 and Mimir's
+// experiments, are Unimplemented.
+//
+// Messages are the caller's bytes: codec hands them to the methods as they came, rpc/wire walks those of pushes, rpc/pb
+// reads and writes the others.
 //
 // # What a call goes through
 //

@@ -10,7 +10,8 @@ import (
 )
 
 // queryStream is the method QueryStream: the chunks of the matching series as they are stored. Series come in no order, and
-// samples outside of the range may be among them: queriers sort and seek.
+// samples outside of the range may be among them: queriers sort and seek. Mimir's queriers say how many they want in a message,
+// and get them in a form of their own.
 func (s *Server) queryStream(ctx context.Context, message []byte, send func(reply) error) error {
 	var req pb.QueryRequest
 	if err := req.Unmarshal(message); err != nil {
@@ -22,8 +23,13 @@ func (s *Server) queryStream(ctx context.Context, message []byte, send func(repl
 			return malformed(err)
 		}
 		source := s.opts.Source(tenant)
-		if source == nil {
+		if source == nil && req.BatchSize > 0 {
+			return send(pb.AppendEndOfSeries(nil))
+		} else if source == nil {
 			return nil
+		}
+		if req.BatchSize > 0 {
+			return streamInParts(ctx, source, &req, matchers, shard, send)
 		}
 		return sending(ctx, send, func(ctx context.Context, send func(reply) error) error {
 			return source.Stream(ctx, req.Start, req.End, func(list []engine.KeyedSeries) error {

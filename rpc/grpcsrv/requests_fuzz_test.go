@@ -31,11 +31,28 @@ func FuzzRequests(f *testing.F) {
 			require.Equal(t, theirs(m), ours(), message)
 		}
 		var q pb.QueryRequest
-		check("QueryRequest", q.Unmarshal(raw),
-			func() string { return fmt.Sprintln(q.Start, q.End, q.Matchers) },
+		for _, dialect := range []string{"QueryRequest", "MimirQueryRequest"} {
+			check(dialect, q.Unmarshal(raw),
+				func() string { return fmt.Sprintln(q.Start, q.End, q.Matchers) },
+				func(m protoreflect.Message) string {
+					return fmt.Sprintln(get(m, "start"), get(m, "end"), matchersOf(m))
+				})
+		}
+		var c pb.CardinalityRequest
+		check("CardinalityRequest", c.UnmarshalNamesAndValues(raw),
+			func() string { return fmt.Sprintln(c.Matchers, c.Active) },
+			func(m protoreflect.Message) string { return fmt.Sprintln(matchersOf(m), get(m, "method").Int() != 0) })
+		check("CardinalityRequest", c.UnmarshalActive(raw),
+			func() string { return fmt.Sprintln(c.Matchers, c.Histograms) },
+			func(m protoreflect.Message) string { return fmt.Sprintln(matchersOf(m), get(m, "method").Int() != 0) })
+		check("ValuesCardinalityRequest", c.UnmarshalValues(raw),
+			func() string { return fmt.Sprintln(c.Names, c.Matchers, c.Active) },
 			func(m protoreflect.Message) string {
-				return fmt.Sprintln(get(m, "start"), get(m, "end"), matchersOf(m))
+				return fmt.Sprintln(list(m, "names"), matchersOf(m), get(m, "method").Int() != 0)
 			})
+		check("MimirUserStatsRequest", c.UnmarshalStats(raw),
+			func() string { return fmt.Sprintln(c.Active) },
+			func(m protoreflect.Message) string { return fmt.Sprintln(get(m, "method").Int() != 0) })
 		var sets pb.MatcherSets
 		check("MetricsForLabelMatchersRequest", sets.Unmarshal(raw),
 			func() string { return fmt.Sprintln(sets.Start, sets.End, sets.Sets, sets.Limit) },

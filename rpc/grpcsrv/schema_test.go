@@ -49,6 +49,18 @@ UserStatsRequest
 UserStatsResponse               ingestion_rate=1 double, num_series=2 uint64, api_ingestion_rate=3 double, rule_ingestion_rate=4 double, active_series=5 uint64, loaded_blocks=6 uint64
 UserIDStatsResponse             user_id=1 string, data=2 UserStatsResponse
 UsersStatsResponse              stats=1 []UserIDStatsResponse
+MimirQueryRequest               start=1 int64, end=2 int64, matchers=3 []LabelMatcher, batch=100 uint64
+MimirStreamSeries               labels=1 []LabelPair, chunk_count=2 int64
+MimirStreamChunks               index=1 uint64, chunks=2 []Chunk
+MimirQueryStreamResponse        series=3 []MimirStreamSeries, end=4 bool, chunks=5 []MimirStreamChunks
+CardinalityRequest              matchers=1 []LabelMatcher, method=2 int32
+LabelValues                     name=1 string, values=2 []string
+LabelNamesAndValuesResponse     items=1 []LabelValues
+ValuesCardinalityRequest        names=1 []string, matchers=2 []LabelMatcher, method=3 int32
+ValueCount                      value=1 string, series=2 uint64
+ValueCounts                     name=1 string, counts=2 []ValueCount
+ValuesCardinalityResponse       items=1 []ValueCounts
+MimirUserStatsRequest           method=1 int32
 ShardInfo                       index=1 int64, total=2 int64, by=3 bool, labels=4 []string
 HTTPResponse                    code=1 int32, body=3 bytes
 `

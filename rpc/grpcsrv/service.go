@@ -27,6 +27,9 @@ var service = grpc.ServiceDesc{
 		stream("LabelValuesStream", (*Server).labelValuesStream),
 		stream("LabelNamesStream", (*Server).labelNamesStream),
 		stream("MetricsForLabelMatchersStream", (*Server).metricsForLabelMatchersStream),
+		stream("LabelNamesAndValues", (*Server).labelNamesAndValues),
+		stream("LabelValuesCardinality", (*Server).labelValuesCardinality),
+		stream("ActiveSeries", (*Server).activeSeries),
 	},
 }
 

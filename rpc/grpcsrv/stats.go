@@ -24,9 +24,24 @@ func (s *Server) metricsMetadata(ctx context.Context, message []byte) (m reply, 
 	return m, err
 }
 
-func (s *Server) userStats(ctx context.Context, _ []byte) (m reply, err error) {
-	err = s.query(ctx, func(_ context.Context, tenant string) error {
-		m = s.statsOf(tenant).Append(nil)
+// userStats is the method UserStats. Mimir may ask for the series that are active.
+func (s *Server) userStats(ctx context.Context, message []byte) (m reply, err error) {
+	var req pb.CardinalityRequest
+	if err := req.UnmarshalStats(message); err != nil {
+		return nil, malformed(err)
+	}
+	err = s.query(ctx, func(ctx context.Context, tenant string) error {
+		u := s.statsOf(tenant)
+		if req.Active {
+			u.Series = 0
+			if err := s.eachCounted(ctx, tenant, &req, func([]byte) error {
+				u.Series++
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		m = u.Append(nil)
 		return nil
 	})
 	return m, err

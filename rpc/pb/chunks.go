@@ -3,7 +3,6 @@ package pb
 import (
 	"fmt"
 	"iter"
-	"strings"
 
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -66,13 +65,18 @@ func AppendChunkSeries(dst []byte, s *engine.KeyedSeries) ([]byte, error) {
 		_, n := protowire.ConsumeBytes(dst[p:])
 		p += n
 	}
-	for i := range s.Chunks {
-		c := &s.Chunks[i]
+	return appendChunks(dst, 4, s.Chunks)
+}
+
+// appendChunks appends fields of the message Chunk.
+func appendChunks(dst []byte, num protowire.Number, chunks []engine.Chunk) ([]byte, error) {
+	for i := range chunks {
+		c := &chunks[i]
 		encoding, ok := encodingOf(c.Enc)
 		if !ok {
-			return dst, fmt.Errorf("series %s has a chunk of encoding %s, which queriers cannot read", keyText(s.Key), c.Enc)
+			return dst, fmt.Errorf("a chunk has the encoding %s, which queriers cannot read", c.Enc)
 		}
-		dst = appendSize(dst, 4, sizeChunk(c))
+		dst = appendSize(dst, num, sizeChunk(c))
 		dst = appendVarint(dst, 1, uint64(c.MinT))
 		dst = appendVarint(dst, 2, uint64(c.MaxT))
 		dst = appendVarint(dst, 3, encoding)
@@ -105,12 +109,4 @@ func Labels(key []byte) iter.Seq2[[]byte, []byte] {
 			}
 		}
 	}
-}
-
-func keyText(key []byte) string {
-	var all []string
-	for name, value := range Labels(key) {
-		all = append(all, fmt.Sprintf("%s=%q", name, value))
-	}
-	return "{" + strings.Join(all, ", ") + "}"
 }

@@ -57,6 +57,12 @@ func (f field) int64() (int64, error) {
 	return int64(n), err
 }
 
+// bool is also an enum of which only 0 is not meant.
+func (f field) bool() (bool, error) {
+	n, err := f.varint()
+	return n != 0, err
+}
+
 func (f field) bytes() ([]byte, error) {
 	if f.typ != protowire.BytesType {
 		return nil, errWireType

@@ -11,10 +11,12 @@ import (
 
 // QueryRequest asks for the chunks of series.
 //
-//	start=1 end=2 int64, matchers=3 repeated LabelMatcher
+//	start=1 end=2 int64, matchers=3 repeated LabelMatcher, streaming_chunks_batch_size=100 uint64 (Mimir)
 type QueryRequest struct {
 	Start, End int64
 	Matchers   []*labels.Matcher
+	// BatchSize above 0 asks for Mimir's form of the answer, with at most so many series in a message of chunks.
+	BatchSize uint64
 }
 
 // Unmarshal reads r from m and keeps nothing of it.
@@ -28,6 +30,8 @@ func (r *QueryRequest) Unmarshal(m []byte) error {
 			r.End, err = f.int64()
 		case 3:
 			r.Matchers, err = f.appendMatcher(r.Matchers)
+		case 100:
+			r.BatchSize, err = f.varint()
 		}
 		return err
 	})

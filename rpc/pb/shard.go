@@ -19,9 +19,7 @@ func (s *ShardInfo) Unmarshal(m []byte) error {
 		case 2:
 			s.Total, err = f.int64()
 		case 3:
-			var by uint64
-			by, err = f.varint()
-			s.By = by != 0
+			s.By, err = f.bool()
 		case 4:
 			var name string
 			name, err = f.string()
