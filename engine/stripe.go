@@ -70,8 +70,9 @@ type stripe struct {
 	root   *root        // in a
 	pend   []entry      // a's pending buffer, its length is root.pendingLen
 	chunks *chunkStore
-	warm   uint32 // where lookUp leaves what it loaded
-	strays int    // groups in a row that were not in the order of their indexes
+	warm   uint32    // where lookUp leaves what it loaded
+	last   arena.Ref // the label set made last, 0 if none
+	strays int       // groups in a row that were not in the order of their indexes
 }
 
 // open makes the stripe's arena. Called under mu.
@@ -91,7 +92,7 @@ func (s *stripe) open() error {
 func (s *stripe) attach(a *arena.Arena) {
 	s.a = a
 	s.root = (*root)(a.Root())
-	s.pend = nil
+	s.pend, s.last = nil, 0
 	r := s.root
 	if r.pendingLen <= r.pendingCap && a.Contains(r.pending, uint64(r.pendingCap)*entrySize) {
 		s.pend = entriesAt(a, r.pending, r.pendingCap)[:r.pendingLen]
@@ -211,15 +212,25 @@ func (s *stripe) internSet(key []byte) (arena.Ref, error) {
 	}
 	*arena.At[uint32](s.a, set) = n
 	pairs := s.pairsOf(set)
+	// Series come target after target: most labels are those of the series made last.
+	var last []uint32
+	if s.last != 0 {
+		last = s.pairsOf(s.last)
+	}
 	for i := range pairs {
 		var b []byte
 		b, key, _ = nextPair(key)
+		if i < len(last) && string(s.pairBytes(arena.Ref(last[i]))) == string(b) {
+			pairs[i] = last[i]
+			continue
+		}
 		p, err := s.internPair(b)
 		if err != nil {
 			return 0, err
 		}
 		pairs[i] = uint32(p)
 	}
+	s.last = set
 	return set, nil
 }
 
