@@ -82,11 +82,13 @@ func (l *List) AppendTo(a *Arena, dst []uint32) []uint32 {
 	}
 }
 
-// Walk calls f with the values, in runs, until f returns false. A copy of a list may be walked while the list itself
+// Walk calls f with the values, in runs that are not empty, until f returns false. A copy of a list may be walked while the list itself
 // grows: what the copy counts is not changed any more.
 func (l *List) Walk(a *Arena, f func(run []uint32) bool) {
 	if l.Len <= uint32(len(l.v)) {
-		f(l.v[:l.Len])
+		if l.Len > 0 {
+			f(l.v[:l.Len])
+		}
 		return
 	}
 	for r := Ref(l.v[0]); ; {

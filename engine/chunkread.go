@@ -59,7 +59,7 @@ func (c *chunkStore) read(l link, ref uint64, dst []byte) (h chunkHead, data []b
 
 // at says which chunk an error is about.
 func (c *chunkStore) at(l link, err error) error {
-	return fmt.Errorf("engine: %s at offset %d: %w", chunkFileName(c.stripe, l.file()), l.offset(), err)
+	return fmt.Errorf("chunk file %s at offset %d: %w", chunkFileName(c.stripe, l.file()), l.offset(), err)
 }
 
 // copyOut copies a chunk. Under mu.

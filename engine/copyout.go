@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -23,6 +24,9 @@ type copier struct {
 	// How many bytes the chunks took so far.
 	chunksTaken, bytesTaken int
 	lists                   []Chunk // block for series' lists of chunks
+
+	touched   uint32 // keeps loads alive
+	copiedOut int    // series since it gave way
 
 	found  []found
 	copied []Chunk // of all found, in memory; newest first
@@ -63,7 +67,7 @@ func (c *copier) selectSeries(ctx context.Context, s *stripe, indexes []uint32, 
 
 // failed says which series cannot be read. An answer without it would be wrong, and nobody would know.
 func (c *copier) failed(s *stripe, f *found, err error) error {
-	return fmt.Errorf("engine: read series %s: %w", c.labels.write(s, s.pairsOf(f.set), 0), err)
+	return fmt.Errorf("engine: series %s cannot be read in this range: %w", c.labels.write(s, s.pairsOf(f.set), 0), err)
 }
 
 // each copies series, one after another, and calls visit for each when its chunks are in c.chunks, or those before the
@@ -75,7 +79,14 @@ func (c *copier) each(ctx context.Context, s *stripe, indexes []uint32, visit fu
 		}
 		c.reserve(len(indexes))
 		n := min(lockStep, len(indexes))
+		if c.copiedOut += n; c.copiedOut >= lockStep {
+			// A query gives way after each step, while it holds no lock: left alone it would keep its core for 10 ms at
+			// a time, and be stopped with the lock held as likely as not.
+			runtime.Gosched()
+			c.copiedOut = 0
+		}
 		c.copyOut(s, indexes[:n])
+		c.touchLabels(s)
 		indexes = indexes[n:]
 		for i := range c.found {
 			f := &c.found[i]
@@ -91,6 +102,8 @@ func (c *copier) each(ctx context.Context, s *stripe, indexes []uint32, visit fu
 	}
 	return nil
 }
+
+const cacheLine = 64
 
 // chunkSizeGuess is the room set aside for a chunk as long as none was seen.
 const chunkSizeGuess = 128
@@ -171,7 +184,7 @@ func (c *copier) copyOut(s *stripe, indexes []uint32) {
 			rec := arena.At[record](s.a, refs[i])
 			warm += *arena.At[uint32](s.a, rec.labels)
 			if rec.chunk != 0 && (c.part == AllSamples || rec.state.T > c.maxt) {
-				for off := 0; off < rec.state.Size(); off += 64 {
+				for off := 0; off < rec.state.Size(); off += cacheLine {
 					warm += uint32(*arena.At[uint8](s.a, rec.chunk+arena.Ref(off/refUnit)))
 				}
 			}
@@ -183,6 +196,21 @@ func (c *copier) copyOut(s *stripe, indexes []uint32) {
 		}
 	}
 	s.warm = warm
+}
+
+// touchLabels loads the pairs that found series have and those before them have not, all at once, since the loads of
+// one label set after another would wait for each other.
+func (c *copier) touchLabels(s *stripe) {
+	var before []uint32
+	for i := range c.found {
+		pairs := s.pairsOf(c.found[i].set)
+		for k, p := range pairs {
+			if k >= len(before) || before[k] != p {
+				c.touched += arena.At[pair](s.a, refOf(p)).size
+			}
+		}
+		before = pairs
+	}
 }
 
 // copySeries is copyOut for one series.
@@ -204,7 +232,9 @@ func (c *copier) copySeries(s *stripe, index uint32, rec *record) {
 		raw := s.a.Bytes(rec.chunk, arena.ClassSize(rec.class))
 		first := firstTime(raw)
 		f.before = first
-		if first <= c.maxt {
+		if c.part == NoSamples && first <= c.maxt {
+			f.sure, f.closed = true, 0
+		} else if first <= c.maxt {
 			c.copied = append(c.copied, Chunk{
 				MinT: first, MaxT: rec.state.T, Enc: chunkenc.Encoding(rec.kind),
 				Data: xor.FinishTo(c.take(rec.state.Size()), raw, &rec.state),

@@ -30,6 +30,7 @@ func TestSameAsPrometheusHead(t *testing.T) {
 type duel struct {
 	t      *testing.T
 	rng    *rand.Rand
+	asks   *rand.Rand // of questions alone, so that a new one changes nothing else
 	head   *tsdb.Head
 	c      Config
 	e      *Engine
@@ -39,7 +40,7 @@ type duel struct {
 }
 
 func newDuel(t *testing.T, seed uint64) *duel {
-	d := &duel{t: t, rng: rand.New(rand.NewPCG(seed, 5)), last: map[string]Sample{}, now: testNow.UnixMilli()}
+	d := &duel{t: t, rng: rand.New(rand.NewPCG(seed, 5)), asks: rand.New(rand.NewPCG(seed, 6)), last: map[string]Sample{}, now: testNow.UnixMilli()}
 	opts := tsdb.DefaultHeadOptions()
 	opts.ChunkDirRoot = t.TempDir()
 	opts.ChunkRange = blockRange
@@ -48,7 +49,10 @@ func newDuel(t *testing.T, seed uint64) *duel {
 	require.NoError(t, err)
 	require.NoError(t, d.head.Init(math.MinInt64))
 	t.Cleanup(func() { require.NoError(t, d.head.Close()) })
-	d.c = testConfig(t, func(c *Config) { c.CreateGrace, c.Stripes = 200*365*24*time.Hour, 1<<d.rng.IntN(4) })
+	d.c = testConfig(t, func(c *Config) {
+		c.CreateGrace, c.Stripes = 200*365*24*time.Hour, 1<<d.rng.IntN(4)
+		c.MatchCacheBytes = int64(seed%2) << 14 // the little that the second one remembers is hardly anything
+	})
 	d.e = start(t, d.c)
 	values := func(n int) string { return oneOf(d.rng, "", "x", "ä", "a b", fmt.Sprint(d.rng.IntN(n))) }
 	for len(d.series) < 60 {
@@ -225,15 +229,56 @@ func (d *duel) query() {
 	}
 	require.Equal(t, want, got, "%v from %d to %d", ms, mint, maxt)
 
+	d.parts(mint, maxt, ms)
 	name := oneOf(d.rng, "__name__", "a", "b", "long", "z", "nowhere")
-	mine, err := d.e.Tenant("t").LabelValues(context.Background(), name, math.MinInt64, math.MaxInt64, 0, ms...)
+	if mint == math.MinInt64 {
+		d.labels(q, name, ms)
+		d.labels(q, name, nil)
+	}
+}
+
+// parts compares the parts of the series with the whole: of each the last sample in the range, and that it is there.
+func (d *duel) parts(mint, maxt int64, ms []*labels.Matcher) {
+	t, ten := d.t, d.e.Tenant("t")
+	whole := map[string][]Sample{}
+	series, err := ten.Select(t.Context(), mint, maxt, ms...)
 	require.NoError(t, err)
-	theirs, _, err := q.LabelValues(context.Background(), name, nil, ms...)
+	for _, s := range series {
+		whole[s.Labels.String()] = within(samplesOf(t, s), mint, maxt)
+	}
+	last, err := ten.SelectPart(t.Context(), LastSample, mint, maxt, ms...)
+	require.NoError(t, err)
+	require.Len(t, last, len(whole))
+	for _, s := range last {
+		got, want := within(samplesOf(t, s), mint, maxt), whole[s.Labels.String()]
+		require.Equal(t, want[max(len(want)-1, 0):], got[max(len(got)-1, 0):], "last sample of %s from %d to %d", s.Labels, mint, maxt)
+	}
+	none, err := ten.SelectPart(t.Context(), NoSamples, mint, maxt, ms...)
+	require.NoError(t, err)
+	require.Len(t, none, len(whole))
+	for _, s := range none {
+		require.Contains(t, whole, s.Labels.String())
+		require.Empty(t, s.Chunks)
+	}
+}
+
+// labels compares values and names, all of them and the first few.
+func (d *duel) labels(q storage.Querier, name string, ms []*labels.Matcher) {
+	t := d.t
+	limit := oneOf(d.asks, 0, 1, 3)
+	mine, err := d.e.Tenant("t").LabelValues(t.Context(), name, math.MinInt64, math.MaxInt64, limit, ms...)
+	require.NoError(t, err)
+	theirs, _, err := q.LabelValues(t.Context(), name, nil, ms...)
 	require.NoError(t, err)
 	slices.Sort(theirs)
-	if mint == math.MinInt64 {
-		require.Equal(t, append([]string{}, theirs...), append([]string{}, mine...), "values of %s, %v", name, ms)
-	}
+	require.Equal(t, append([]string{}, firstOf(theirs, limit)...), append([]string{}, mine...), "values of %s, %v", name, ms)
+
+	mine, err = d.e.Tenant("t").LabelNames(t.Context(), math.MinInt64, math.MaxInt64, limit, ms...)
+	require.NoError(t, err)
+	theirs, _, err = q.LabelNames(t.Context(), nil, ms...)
+	require.NoError(t, err)
+	slices.Sort(theirs)
+	require.Equal(t, append([]string{}, firstOf(theirs, limit)...), append([]string{}, mine...), "names, %v", ms)
 }
 
 func within(s []Sample, mint, maxt int64) []Sample {

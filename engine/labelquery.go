@@ -22,7 +22,9 @@ func (t *Tenant) LabelValues(ctx context.Context, name string, mint, maxt int64,
 			return slices.Clone(firstOf(v.sorted, limit)), nil
 		}
 	}
-	return t.collect(ctx, limit, ms, func(found distinct) func(*stripe, []uint32) error {
+	// Stripes have mostly the same values.
+	guess := int(t.stripes[0].pairsOfName(name).Len)
+	return t.collect(ctx, limit, guess, ms, func(found distinct) func(*stripe, []uint32) error {
 		c := &valueCollector{name: name, found: found}
 		return func(s *stripe, indexes []uint32) error {
 			if len(ms) == 0 {
@@ -39,7 +41,7 @@ func (t *Tenant) LabelNames(ctx context.Context, mint, maxt int64, limit int, ms
 		return nil, err
 	}
 	defer t.leave()
-	return t.collect(ctx, limit, ms, func(found distinct) func(*stripe, []uint32) error {
+	return t.collect(ctx, limit, 0, ms, func(found distinct) func(*stripe, []uint32) error {
 		return func(s *stripe, indexes []uint32) error {
 			if len(ms) > 0 {
 				return addNamesOf(ctx, s, indexes, found)
@@ -78,8 +80,8 @@ func (d distinct) add(b []byte) {
 }
 
 // collect gathers distinct strings from all stripes. What collector makes is given each stripe, with the indexes of the
-// series that satisfy the matchers if there are any.
-func (t *Tenant) collect(ctx context.Context, limit int, ms []*labels.Matcher, collector func(distinct) func(*stripe, []uint32) error) ([]string, error) {
+// series that satisfy the matchers if there are any. guess is how many strings there may be.
+func (t *Tenant) collect(ctx context.Context, limit, guess int, ms []*labels.Matcher, collector func(distinct) func(*stripe, []uint32) error) ([]string, error) {
 	indexes := make([][]uint32, len(t.stripes))
 	total := 0
 	if len(ms) > 0 {
@@ -93,7 +95,7 @@ func (t *Tenant) collect(ctx context.Context, limit int, ms []*labels.Matcher, c
 		all []distinct
 	)
 	err := t.work(ctx, total, func() func(int, *stripe) error {
-		found := distinct{}
+		found := make(distinct, min(guess, total))
 		mu.Lock()
 		all = append(all, found)
 		mu.Unlock()

@@ -58,8 +58,7 @@ func (w *labelWriter) write(s *stripe, pairs []uint32, more int) labels.Labels {
 			}
 			continue
 		}
-		n, v, _ := splitPair(s.pairBytes(refOf(pairs[i])))
-		w.buf = appendLabelString(appendLabelString(w.buf, n), v)
+		w.buf = appendLabel(w.buf, s.pairBytes(refOf(pairs[i])))
 		ends = append(ends, len(w.buf)-first)
 		i++
 	}
@@ -71,6 +70,19 @@ func (w *labelWriter) write(s *stripe, pairs []uint32, more int) labels.Labels {
 	}
 	text := bytesString(made) // nobody changes these bytes
 	return *(*labels.Labels)(unsafe.Pointer(&text))
+}
+
+// appendLabel appends a pair in the form that labels have: the lengths differ from those of the canonical form where
+// they take more than a byte, which is rare, and there is nothing else around name and value.
+func appendLabel(dst, pair []byte) []byte {
+	const single = 0x80 // lengths below take a byte in both forms
+	if n := len(pair); n < single && n > 5 {
+		if v := 4 + int(pair[3]); v+1 < n && pair[2] == 0x0a && pair[v] == 0x12 && int(pair[v+1]) == n-v-2 {
+			return append(append(dst, pair[3:v]...), pair[v+1:]...)
+		}
+	}
+	n, v, _ := splitPair(pair)
+	return appendLabelString(appendLabelString(dst, n), v)
 }
 
 // appendLabelString appends a name or a value as labels have them: behind its length, of one byte up to 254.

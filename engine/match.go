@@ -45,7 +45,8 @@ type filter struct {
 // matches returns the indexes of the series of a stripe that satisfy all matchers, ascending.
 func (q *matching) matches(s *stripe) ([]uint32, error) {
 	var (
-		include []arena.List
+		few     [4]arena.List
+		include = few[:0]
 		filters []filter
 		all     = true
 		// Series made from here on may be in lists that are read later and not in those read before, so that they
@@ -53,33 +54,46 @@ func (q *matching) matches(s *stripe) ([]uint32, error) {
 		next = s.nextIndex()
 	)
 	for _, j := range q.judges {
-		lists, err := q.postings(s, j)
-		if err != nil {
-			return nil, err
-		}
-		if j.empty {
-			if len(lists) > 0 {
-				filters = append(filters, filter{lists, false})
+		if len(j.keys) == 1 && !j.empty {
+			// The most frequent matcher allocates nothing.
+			n := len(include)
+			if include, all = s.listsOfKeys(include, j.keys), false; len(include) == n {
+				return nil, nil
 			}
 			continue
 		}
-		all = false
-		switch len(lists) {
-		case 0:
+		lists, err := q.postings(s, j)
+		switch {
+		case err != nil:
+			return nil, err
+		case j.empty && len(lists) > 0:
+			filters = append(filters, filter{lists, false})
+			continue
+		case j.empty:
+			continue
+		case len(lists) == 0:
 			return nil, nil
-		case 1:
+		case len(lists) == 1:
 			include = append(include, lists[0])
 		default:
 			filters = append(filters, filter{lists, true})
 		}
+		all = false
 	}
 	var out []uint32
 	switch {
 	case len(include) > 0:
-		slices.SortFunc(include, func(a, b arena.List) int { return int(a.Len) - int(b.Len) })
-		out = include[0].AppendTo(s.a, make([]uint32, 0, include[0].Len))
-		for _, l := range include[1:] {
-			out = intersect(s.a, out, l)
+		least := 0
+		for i := range include {
+			if include[i].Len < include[least].Len {
+				least = i
+			}
+		}
+		out = include[least].AppendTo(s.a, make([]uint32, 0, include[least].Len))
+		for i, l := range include {
+			if i != least {
+				out = intersect(s.a, out, l)
+			}
 		}
 	case all:
 		out = s.allIndexes()
@@ -106,7 +120,7 @@ func (q *matching) matches(s *stripe) ([]uint32, error) {
 // postings returns the series lists of the pairs whose value j accepts, or refuses if it accepts the empty one.
 func (q *matching) postings(s *stripe, j *judge) ([]arena.List, error) {
 	if j.keys != nil {
-		return s.listsOfKeys(j.keys), nil
+		return s.listsOfKeys(nil, j.keys), nil
 	}
 	pairs, err := q.matchingPairs(s, j)
 	if err != nil {
@@ -130,8 +144,8 @@ func (s *stripe) listsOf(pairs []uint32) []arena.List {
 	return lists
 }
 
-// listsOfKeys returns the series lists of pairs that are named.
-func (s *stripe) listsOfKeys(keys [][]byte) (lists []arena.List) {
+// listsOfKeys appends the series lists of pairs that are named.
+func (s *stripe) listsOfKeys(lists []arena.List, keys [][]byte) []arena.List {
 	for len(keys) > 0 {
 		n := min(lockStep, len(keys))
 		s.mu.Lock()

@@ -15,7 +15,9 @@ import (
 // Select returns the series that satisfy all matchers and have a chunk that overlaps [mint, maxt], with those
 // chunks, in no order. It is a copy.
 //
-// A chunk that cannot be read fails the whole of it, with an error that names series, file and place.
+// A chunk that cannot be read fails the whole of it, as in Prometheus: an answer without it would be wrong, and nobody
+// would know. The error names series, file and place. Whoever leaves the series out, or asks for a range behind the
+// chunk, is answered.
 func (t *Tenant) Select(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) ([]Series, error) {
 	return t.SelectPart(ctx, AllSamples, mint, maxt, ms...)
 }

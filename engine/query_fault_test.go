@@ -43,8 +43,9 @@ func TestSelectWhenAnOlderChunkIsNotWrittenYet(t *testing.T) {
 	require.Equal(t, crossing, contents(t, e, "t")[labels.FromStrings(model.MetricNameLabel, "crossing").String()])
 }
 
-// A chunk whose link leads to itself, to another series' chunk or to where no chunk begins fails the query
-// and no more, in memory and in its file; the error says where. Nobody waits for an end that never comes.
+// A chunk whose link leads to itself, to another series' chunk or to where no chunk begins fails the queries that need
+// it, in memory and in its file; the error says which series and where. Nobody waits for an end that never comes, and
+// the newest sample, and other series, are answered.
 func TestSelectWithWrongLinks(t *testing.T) {
 	const first = fileHeadSize
 	behind := int64(first + chunkHeadSize + 8) // the second chunk of the file
@@ -64,6 +65,7 @@ func TestSelectWithWrongLinks(t *testing.T) {
 			e := start(t, c)
 			var b Batch
 			add(&b, pod(1), sample(now, 1))
+			add(&b, pod(2), sample(now, 1))
 			push(t, e, "t", &b)
 			s := &e.Tenant("t").stripes[0]
 			s.mu.Lock()
@@ -77,6 +79,13 @@ func TestSelectWithWrongLinks(t *testing.T) {
 			_, err := e.Tenant("t").Select(t.Context(), 0, now)
 			require.ErrorContains(t, err, tc.wrong, name)
 			require.ErrorContains(t, err, fmt.Sprintf("00-000001 at offset %d", tc.at), name)
+			require.ErrorContains(t, err, pod(1).String(), name)
+			list, err := e.Tenant("t").Select(t.Context(), now-450, now)
+			require.NoError(t, err, name)
+			require.Len(t, list, 2, name)
+			list, err = e.Tenant("t").Select(t.Context(), 0, now, labels.MustNewMatcher(labels.MatchNotEqual, "pod", "pod-1"))
+			require.NoError(t, err, name)
+			require.Len(t, list, 1, name)
 			add(&b, pod(1), sample(now+1, 1))
 			push(t, e, "t", &b)
 			require.NoError(t, e.Close())

@@ -93,12 +93,8 @@ func (r *reading) print(w io.Writer, jsonFile string) error {
 		return err
 	}
 	if r.s.Read.Rate > 0 {
-		fmt.Fprintf(w, "\nThe same while %d samples a second come in, %d a request\n\n", r.s.Read.Rate, r.s.Request)
-		if err := printReads(w, questions, r.Rekindle.Loaded, r.Prometheus.Loaded); err != nil {
-			return err
-		}
-		fmt.Fprintln(w)
-		if err := r.printPushes(w); err != nil {
+		fmt.Fprintf(w, "\nThe same while %d samples a second come in, %d a request: medians, the 99th percentile and how it compares to that without pushes; and what pushes take\n\n", r.s.Read.Rate, r.s.Request)
+		if err := r.printLoad(w, questions); err != nil {
 			return err
 		}
 	}
@@ -134,21 +130,22 @@ func printReads(w io.Writer, questions []question, ours, theirs []timing) error 
 	return t.Flush()
 }
 
-func (r *reading) printPushes(w io.Writer) error {
+// printLoad writes how much longer a question takes while samples come in, and how long pushes take meanwhile. CPU and
+// heap are left out: they are those of the pushes too.
+func (r *reading) printLoad(w io.Writer, questions []question) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "pushes\tRekindle\tp99\tp99.9\tmax\tsamples/s\tPrometheus\tp99\tp99.9\tmax\tsamples/s\t\t")
-	for _, line := range []struct {
-		name         string
-		ours, theirs pushTiming
-	}{
-		{"while nobody asks", r.Rekindle.PushAlone, r.Prometheus.PushAlone},
-		{"while the questions are asked", r.Rekindle.PushAsked, r.Prometheus.PushAsked},
-	} {
-		fmt.Fprintf(t, "%-40s", line.name)
-		for _, p := range []pushTiming{line.ours, line.theirs} {
-			fmt.Fprintf(t, "\t%s\t%s\t%s\t%s\t%.0f", figure(p.P50*1e3), figure(p.P99*1e3), figure(p.P999*1e3), figure(p.Max*1e3), p.Rate)
-		}
-		fmt.Fprintln(t, "\tms\t")
+	fmt.Fprintln(t, "\tRekindle\tp99\tto quiet\tpush p99\tmax\tPrometheus\tp99\tto quiet\tpush p99\tmax\t\t")
+	line := func(name string, cells func(*readFigures) string) {
+		fmt.Fprintf(t, "%-40s%s%s\tms\t\n", name, cells(&r.Rekindle), cells(&r.Prometheus))
 	}
+	pushes := func(p pushTiming) string { return fmt.Sprintf("\t%s\t%s", figure(p.P99*1e3), figure(p.Max*1e3)) }
+	for i, q := range questions {
+		line(q.Name, func(f *readFigures) string {
+			l := f.Loaded[i]
+			return fmt.Sprintf("\t%s\t%s\t%s%s", figure(l.P50*1e3), figure(l.P99*1e3), figure(l.P99/f.Quiet[i].P99), pushes(f.PushByQuestion[i]))
+		})
+	}
+	line("all questions", func(f *readFigures) string { return "\t\t\t" + pushes(f.PushAsked) })
+	line("nobody asks", func(f *readFigures) string { return "\t\t\t" + pushes(f.PushAlone) })
 	return t.Flush()
 }

@@ -19,8 +19,9 @@ type readOrders struct {
 // readFigures are what a child has measured of all questions, in their order.
 type readFigures struct {
 	Quiet, Loaded []timing
-	// Pushes while nobody asks, and while the questions are asked.
+	// Pushes while nobody asks, while the questions are asked, and by question.
 	PushAlone, PushAsked pushTiming
+	PushByQuestion       []pushTiming
 }
 
 // timing is what the runs of a question took.
@@ -30,6 +31,8 @@ type timing struct {
 	P50, P99, Max float64 // seconds
 	CPU           float64 // seconds of the process a run, with collections
 	Bytes, Allocs float64 // of the Go heap a run
+
+	began, ended time.Time
 }
 
 // pushTiming is what pushes took, from the moment at which each was due.
@@ -65,6 +68,7 @@ func (o *readOrders) measure(ctx context.Context, q question) (t timing, err err
 			return t, fmt.Errorf("%s: %w", q.Name, err)
 		}
 	}
+	t.began, t.ended = begin, time.Now()
 	n := float64(len(took))
 	t.Runs, t.CPU = len(took), (cpuTime()-cpu)/n
 	runtime.ReadMemStats(&after)
@@ -103,14 +107,22 @@ func (l *loader) readAll(ctx context.Context) (*readFigures, error) {
 	if f.Quiet, err = ask("ask"); err != nil || o.Rate == 0 {
 		return &f, err
 	}
-	f.PushAlone, err = l.pushWhile(ctx, l.s.Scrapes, func() error { return sleep(ctx, 5*o.For) })
+	alone, err := l.pushWhile(ctx, l.s.Scrapes, func() error { return sleep(ctx, 5*o.For) })
 	if err != nil {
 		return nil, err
 	}
+	f.PushAlone = alone.timing(time.Time{}, time.Now())
 	// The scrape that was under way is not taken up again: its targets are late, as after a pause.
-	next := l.s.Scrapes + 1 + f.PushAlone.Requests*l.s.Request/l.w.Series()
-	f.PushAsked, err = l.pushWhile(ctx, next, func() (err error) { f.Loaded, err = ask("ask while samples come in"); return err })
-	return &f, err
+	next := l.s.Scrapes + 1 + len(alone.pushes)*l.s.Request/l.w.Series()
+	asked, err := l.pushWhile(ctx, next, func() (err error) { f.Loaded, err = ask("ask while samples come in"); return err })
+	if err != nil {
+		return nil, err
+	}
+	f.PushAsked = asked.timing(time.Time{}, time.Now())
+	for _, t := range f.Loaded {
+		f.PushByQuestion = append(f.PushByQuestion, asked.timing(t.began, t.ended))
+	}
+	return &f, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -122,14 +134,40 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// pushes are all that were sent in a while.
+type pushes struct {
+	pushes []onePush
+	rate   float64 // samples per second
+}
+
+type onePush struct {
+	due  time.Time
+	took float64 // seconds since then
+}
+
+// timing is of the pushes that were due between two moments.
+func (p *pushes) timing(from, to time.Time) (t pushTiming) {
+	var took []float64
+	for _, one := range p.pushes {
+		if one.due.After(from) && one.due.Before(to) {
+			took = append(took, one.took)
+		}
+	}
+	slices.Sort(took)
+	if t.Requests, t.Rate = len(took), p.rate; t.Requests > 0 {
+		t.P50, t.P99, t.P999, t.Max = percentile(took, 0.5), percentile(took, 0.99), percentile(took, 0.999), took[len(took)-1]
+	}
+	return t
+}
+
 // pushWhile pushes scrapes, from the one given on, at the ordered rate until do returns. Each writer has a
 // timetable; a push that is late because the one before it took long counts from when it was due.
-func (l *loader) pushWhile(ctx context.Context, scrape int, do func() error) (t pushTiming, err error) {
+func (l *loader) pushWhile(ctx context.Context, scrape int, do func() error) (*pushes, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	every := time.Duration(float64(l.s.Request*l.s.Writers) / float64(l.s.Read.Rate) * float64(time.Second))
-	took, failed := make([][]float64, l.s.Writers), make([]error, l.s.Writers)
-	samples := make([]int, l.s.Writers)
+	sent, samples := make([][]onePush, l.s.Writers), make([]int, l.s.Writers)
+	failed := make([]error, l.s.Writers)
 	begin := time.Now()
 	var writers sync.WaitGroup
 	for writer, p := range l.pushers {
@@ -145,7 +183,7 @@ func (l *loader) pushWhile(ctx context.Context, scrape int, do func() error) (t 
 					}
 					// Not ctx: a push under way is finished.
 					err := p.push(context.Background(), k, lo, hi)
-					took[writer] = append(took[writer], time.Since(due).Seconds())
+					sent[writer] = append(sent[writer], onePush{due, time.Since(due).Seconds()})
 					samples[writer] += hi - lo
 					due = due.Add(every)
 					return err
@@ -153,20 +191,16 @@ func (l *loader) pushWhile(ctx context.Context, scrape int, do func() error) (t 
 			}
 		})
 	}
-	err = do()
+	err := do()
 	lasted := time.Since(begin).Seconds()
 	stop()
 	writers.Wait()
+	all := &pushes{pushes: slices.Concat(sent...)}
 	for i := range failed {
 		if err == nil {
 			err = failed[i]
 		}
-		t.Rate += float64(samples[i]) / lasted
+		all.rate += float64(samples[i]) / lasted
 	}
-	all := slices.Concat(took...)
-	slices.Sort(all)
-	if t.Requests = len(all); t.Requests > 0 {
-		t.P50, t.P99, t.P999, t.Max = percentile(all, 0.5), percentile(all, 0.99), percentile(all, 0.999), all[len(all)-1]
-	}
-	return t, err
+	return all, err
 }

@@ -29,6 +29,8 @@ type sampleIterator struct {
 	rest   []engine.Chunk
 	window window
 
+	used int // for how many series so far
+
 	vt   chunkenc.ValueType // of the current sample; ValNone before the first and after the last
 	open bool               // there is a current chunk, and it may have more samples than those read ahead
 	xor  bool               // it holds floats
