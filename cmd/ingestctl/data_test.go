@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -136,11 +138,34 @@ func appendLabel(dst []byte, l labels.Label) []byte {
 	return append(uvarint(append(dst, 0x0a), len(inner)), inner...)
 }
 
-// testData makes a data directory of two tenants: images, closed chunks of several ranges, a log that was cut and goes on
-// behind them, as a killed process leaves it.
+// shared is the data directory that tests get copies of.
+var shared struct {
+	sync.Once
+	dir  string
+	held map[string]all
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if shared.dir != "" {
+		_ = os.RemoveAll(shared.dir)
+	}
+	os.Exit(code)
+}
+
+// testData returns a data directory of two tenants, and what they hold: images, closed chunks of several ranges, a log
+// that was cut and goes on behind them, as a killed process leaves it.
 func testData(t *testing.T) (dir string, held map[string]all) {
 	t.Helper()
-	dir = t.TempDir()
+	shared.Do(func() {
+		dir, err := os.MkdirTemp("", "ingestctl-test-")
+		require.NoError(t, err)
+		shared.dir, shared.held = dir, fill(t, dir)
+	})
+	return copyOf(t, shared.dir), maps.Clone(shared.held)
+}
+
+func fill(t *testing.T, dir string) map[string]all {
 	p := newPusher(1)
 	e := testEngine(t, dir, func(c *engine.Config) { c.RestartTarget = time.Millisecond })
 	p.push(t, e, "team-a", 120, 600)
@@ -155,10 +180,10 @@ func testData(t *testing.T) (dir string, held map[string]all) {
 	e = testEngine(t, dir, func(c *engine.Config) { c.Checkpoint = false }) // a clean stop leaves nothing to replay else
 	p.push(t, e, "team-a", 140, 250)
 	require.NoError(t, e.Close())
-	return dir, p.held
+	return p.held
 }
 
-// held reads all float samples of a querier.
+// read reads all float samples of a querier.
 func read(t *testing.T, q storage.Querier) all {
 	t.Helper()
 	out := all{}
