@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -231,4 +232,29 @@ func TestUnknownTenant(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, get(decode(t, "UserStatsResponse", answer), "num_series").Uint())
 	require.Empty(t, h.Tenants())
+}
+
+// A client that asks for a lot and reads nothing holds up nobody: pushes go on, and a stop does not wait for it.
+func TestStuckReader(t *testing.T) {
+	h := newHarness(t, nil)
+	now := time.Now().UnixMilli()
+	for i := range 40 { // 10 MB, far more than lies in windows and queues
+		var all []string
+		for k := range 128 {
+			all = append(all, fmt.Sprintf(`{"labels":[%s,%s],"samples":[{"value":1,"timestamp_ms":%d}]}`,
+				label("__name__", "up"), label("long", fmt.Sprint(i, ".", k, strings.Repeat("x", 2000))), now))
+		}
+		h.push(t, as("one"), encode(t, "WriteRequest", `{"timeseries":[%s]}`, strings.Join(all, ",")))
+	}
+	s, err := h.conn.NewStream(as("one"), &grpc.StreamDesc{ServerStreams: true}, "/cortex.Ingester/QueryStream")
+	require.NoError(t, err)
+	require.NoError(t, s.SendMsg(encode(t, "QueryRequest", `{"start":0,"end":%d,"matchers":[{"name":"__name__","value":"up"}]}`, now)))
+	require.NoError(t, s.RecvMsg(new([]byte)))
+	h.push(t, as("one"), writeRequest(t, 10, now))
+	require.NoError(t, h.gate.Close(t.Context()))
+	require.NoError(t, h.e.Close())
+	for err == nil {
+		err = s.RecvMsg(new([]byte))
+	}
+	requireStatus(t, err, codes.Unavailable, "not ready: stopping")
 }
