@@ -23,6 +23,7 @@ var layers = map[string][]string{
 	"rpc":                {"engine", "engine/promstore"},
 	"rpc/grpcsrv":        {"engine", "engine/promstore", "rpc/guard", "rpc/pb", "rpc/wire"},
 	"rpc/guard":          {"engine"},
+	"rpc/handover":       {"engine", "rpc/pb"},
 	"rpc/httpsrv":        {"engine", "engine/promstore", "rpc/guard", "rpc/ring", "rpc/wire"},
 	"rpc/lifecycle":      {"rpc/ring", "arena/disk"},
 	"rpc/metrics":        {"engine", "engine/promstore", "rpc/lifecycle", "rpc/ring", "arena"},

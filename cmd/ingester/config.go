@@ -52,6 +52,7 @@ type IngesterConfig struct {
 	Lifecycler LifecyclerConfig `yaml:"lifecycler"`
 	Instance   InstanceLimits   `yaml:"instance_limits"`
 	Dialect    string           `yaml:"dialect"`
+	Retries    int              `yaml:"max_transfer_retries"`
 	AdoptDir   bool             `yaml:"adopt_dir"`
 	ImportDir  string           `yaml:"import_dir"`
 	Stripes    int              `yaml:"tenant_stripes"`
@@ -173,6 +174,7 @@ func (c *IngesterConfig) registerFlags(f *flag.FlagSet) {
 	f.DurationVar(&w.SyncInterval, "ingester.wal-sync-interval", 100*time.Millisecond, "How often the log is synced to disk with -ingester.wal-sync=interval.")
 
 	c.Lifecycler.registerFlags(f)
+	f.IntVar(&c.Retries, "ingester.max-transfer-retries", 10, "With -ingester.wal-enabled=false, how often a stopping ingester tries to hand its data over to a PENDING one. After that it writes images to -ingester.wal-dir and fails. 0 means that it hands nothing over.")
 	f.StringVar(&c.Dialect, "ingester.dialect", dialectCortex, "What the callers are, where the wire does not tell: cortex or mimir.")
 	f.IntVar(&c.Stripes, "ingester.tenant-stripes", 0, "Parts that a tenant made from now on is divided into, a power of two from 1 to 64; 0 is 8 for each core and at least 16. Parts are written to, imaged and recovered in parallel; each takes some 30 KiB once it has series, so thousands of small tenants want 1.")
 	f.StringVar(&c.ImportDir, "ingester.import-dir", "", "Take over a directory of Prometheus, Cortex or Mimir at start: that of one tenant, which becomes -auth.no-auth-tenant, or one that holds tenants' directories, which keep their names. It is only read. What was taken over once is left as it is, so the flag can stay; a tenant that exists for another reason is an error.")
@@ -217,6 +219,7 @@ func (c *Config) Validate() error {
 	check(w.SyncInterval > 0, "-ingester.wal-sync-interval=%v must be above 0", w.SyncInterval)
 
 	c.Ingester.Lifecycler.validate(check)
+	check(c.Ingester.Retries >= 0, "-ingester.max-transfer-retries=%d must not be negative", c.Ingester.Retries)
 	check(c.Ingester.Dialect == dialectCortex || c.Ingester.Dialect == dialectMimir, "-ingester.dialect=%q must be %s or %s", c.Ingester.Dialect, dialectCortex, dialectMimir)
 	if err := c.Memberlist.Validate(); err != nil {
 		check(false, "-memberlist: %w", err)

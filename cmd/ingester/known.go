@@ -70,7 +70,6 @@ var reasons = []struct{ prefix, why string }{
 	{"ingester.max-", noLimits},
 	{"ingester.max-chunk-", noStorage},
 	{"ingester.max-stale-chunk-idle", noStorage},
-	{"ingester.max-transfer-retries", "nothing is handed over; with the WAL on that is the documented behaviour"},
 	{"ingester.min-chunk-length", noStorage},
 	{"ingester.out-of-order", "samples out of order are refused"},
 	{"ingester.query-protection.", "queries are bounded by -querier.max-concurrent and -querier.max-samples"},

@@ -23,7 +23,7 @@ const leaveTimeout = 5 * time.Second
 // operator does what operators ask for that needs the engine and the ring both.
 type operator struct {
 	*membership
-	db         database
+	db         *members
 	gate       *guard.Gate
 	rates      *guard.Rates
 	unregister bool // when the process stops
@@ -31,21 +31,37 @@ type operator struct {
 	logger     *slog.Logger
 	duration   *prometheus.HistogramVec
 
+	wal                        bool
+	retries                    int // of a hand-over; 0 = none
+	sentChunks, receivedChunks prometheus.Counter
+
 	stopping sync.Mutex
 }
 
 var _ httpsrv.Operator = (*operator)(nil)
 
-func newOperator(m *membership, o *options, db database, gate *guard.Gate, rates *guard.Rates, logger *slog.Logger, reg prometheus.Registerer) *operator {
+func newOperator(m *membership, o *options, db *members, gate *guard.Gate, rates *guard.Rates, logger *slog.Logger, reg prometheus.Registerer) *operator {
 	p := &operator{
 		membership: m, db: db, gate: gate, rates: rates, logger: logger,
 		unregister: o.Ingester.Lifecycler.UnregisterOnStop, sleep: o.Ingester.Lifecycler.FinalSleep,
+		wal: o.Ingester.WAL.Enabled,
+		sentChunks: promauto.With(reg).NewCounter(prometheus.CounterOpts{
+			Name: "cortex_ingester_sent_chunks",
+			Help: "Chunks handed over to another ingester.",
+		}),
+		receivedChunks: promauto.With(reg).NewCounter(prometheus.CounterOpts{
+			Name: "cortex_ingester_received_chunks",
+			Help: "Chunks taken over from another ingester.",
+		}),
 		duration: promauto.With(reg).NewHistogramVec(prometheus.HistogramOpts{
 			Name:        "cortex_shutdown_duration_seconds",
 			Help:        "How long making data safe took when the instance left the ring.",
 			Buckets:     prometheus.ExponentialBuckets(10, 2, 8),
 			ConstLabels: prometheus.Labels{"name": "ingester"},
 		}, []string{"op", "status"}),
+	}
+	if !p.wal && o.Ingester.Lifecycler.Ring.KVStore.Store != storeInMemory {
+		p.retries = o.Ingester.Retries
 	}
 	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "cortex_ingester_ingestion_rate_samples_per_second",
@@ -80,31 +96,48 @@ func (p *operator) Shutdown(ctx context.Context) error {
 		return errors.New(no.Text)
 	}
 	defer p.gate.Leave()
-	return errors.Join(p.Leave(ctx), p.timed(func() error { return p.db.flush(ctx, nil) }), p.Unregister(ctx))
+	err := p.Leave(ctx)
+	p.db.settle()
+	return errors.Join(err, p.timed(func() error { return p.db.flush(ctx, nil) }), p.Unregister(ctx))
 }
 
-// leave is the part of a stop that others see. Queries are answered until it ends.
-func (p *operator) leave(ctx context.Context) {
+// leave is the part of a stop that others see. Queries are answered until it ends. An error says that data was to be handed
+// over and was not.
+func (p *operator) leave(ctx context.Context) error {
 	p.stopping.Lock()
 	defer p.stopping.Unlock()
+	defer p.gossip.StopAsync() // it says good-bye while images are written
+	defer p.Stop()
 	warn := func(err error) {
 		if err != nil {
 			p.logger.Warn("the ring may not know that this instance stops; it will be called unhealthy", "err", err)
 		}
 	}
-	call, cancel := context.WithTimeout(ctx, leaveTimeout)
-	defer cancel()
-	warn(p.Leave(call))
-	time.Sleep(p.sleep)
-	prepared, err := p.ShutdownPrepared()
-	warn(err)
-	if p.unregister || prepared {
-		call, cancel := context.WithTimeout(ctx, leaveTimeout)
+	tell := func(say func(context.Context) error) {
+		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
 		defer cancel()
-		warn(p.Unregister(call))
+		warn(say(ctx))
 	}
-	p.Stop()
-	p.gossip.StopAsync() // it says good-bye while images are written
+	was := p.State()
+	tell(p.Leave)
+	handed := false
+	var err error
+	if p.retries > 0 && was == ring.Active && p.gate.Enter() == nil {
+		p.db.settle()
+		err = p.handOver(ctx)
+		handed = err == nil
+		if err != nil {
+			err = errors.Join(err, p.timed(func() error { return p.db.save(ctx) }))
+		}
+		p.gate.Leave()
+	}
+	time.Sleep(p.sleep)
+	prepared, stat := p.ShutdownPrepared()
+	warn(stat)
+	if p.unregister || prepared || handed {
+		tell(p.Unregister)
+	}
+	return err
 }
 
 func (p *operator) timed(flush func() error) error {
@@ -137,12 +170,24 @@ func (p *operator) Tenants() []httpsrv.TenantStats {
 // members is a database that makes no new tenant unless the instance is ACTIVE: one that is READONLY is to get empty.
 type members struct {
 	database
-	state func() ring.State
+	state     func() ring.State
+	appending sync.RWMutex
 }
 
-func (m members) Append(ctx context.Context, tenant string, b *engine.Batch) (int, error) {
-	if s := m.state(); s != ring.Active && m.source(tenant) == nil {
+func (m *members) Append(ctx context.Context, tenant string, b *engine.Batch) (int, error) {
+	m.appending.RLock()
+	defer m.appending.RUnlock()
+	switch s := m.state(); {
+	case s == ring.Leaving: // it was not when the request came in
+		return 0, fmt.Errorf("%w: the ingester is %s", engine.ErrUnavailable, s)
+	case s != ring.Active && m.source(tenant) == nil:
 		return 0, fmt.Errorf("%w: cannot create tenant %s while the ingester is not in active state (current state: %s)", engine.ErrUnavailable, tenant, s)
 	}
 	return m.database.Append(ctx, tenant, b)
+}
+
+// settle returns when what was being appended is there. Called when the instance is LEAVING, so nothing follows.
+func (m *members) settle() {
+	m.appending.Lock()
+	defer m.appending.Unlock()
 }

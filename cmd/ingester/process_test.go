@@ -37,6 +37,13 @@ type process struct {
 // newProcess starts one and waits until it is ready.
 func newProcess(t *testing.T, id string, args ...string) *process {
 	t.Helper()
+	p := prepareProcess(t, id, args...)
+	p.start()
+	return p
+}
+
+func prepareProcess(t *testing.T, id string, args ...string) *process {
+	t.Helper()
 	http, grpc := freePort(t), freePort(t)
 	p := &process{t: t, dir: t.TempDir()}
 	p.args = append([]string{
@@ -50,7 +57,6 @@ func newProcess(t *testing.T, id string, args ...string) *process {
 			p.kill()
 		}
 	})
-	p.start()
 	return p
 }
 
@@ -66,7 +72,14 @@ func freePort(t *testing.T) string {
 	}
 }
 
+// start waits until it is ready.
 func (p *process) start() {
+	p.t.Helper()
+	p.begin()()
+}
+
+// begin starts it. What it returns waits until it is ready.
+func (p *process) begin() (ready func()) {
 	p.t.Helper()
 	p.cmd = exec.Command(os.Args[0])
 	p.cmd.Env = append(os.Environ(), "REKINDLE_TEST_CHILD="+strings.Join(p.args, "\n"))
@@ -77,26 +90,28 @@ func (p *process) start() {
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	ready, lines := make(chan bool, 1), []string{}
+	said, lines := make(chan bool, 1), []string{}
 	go func() {
 		s := bufio.NewScanner(logs)
 		for s.Scan() {
 			if strings.Contains(s.Text(), "msg=ready") {
-				ready <- true
+				said <- true
 			} else if len(lines) < 100 {
 				lines = append(lines, s.Text())
 			}
 		}
-		close(ready)
-		_, _ = io.Copy(io.Discard, logs)
+		close(said)
 	}()
-	select {
-	case ok := <-ready:
-		if !ok {
-			p.t.Fatalf("ends instead of getting ready:\n%s", strings.Join(lines, "\n"))
+	return func() {
+		p.t.Helper()
+		select {
+		case ok := <-said:
+			if !ok {
+				p.t.Fatalf("ends instead of getting ready:\n%s", strings.Join(lines, "\n"))
+			}
+		case <-time.After(20 * time.Second):
+			p.t.Fatal("does not get ready")
 		}
-	case <-time.After(20 * time.Second):
-		p.t.Fatal("does not get ready")
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"gopkg.in/yaml.v3"
 
+	"github.com/rekindledb/rekindle/engine"
 	"github.com/rekindledb/rekindle/engine/promstore"
 	"github.com/rekindledb/rekindle/rpc/grpcsrv"
 	"github.com/rekindledb/rekindle/rpc/guard"
@@ -41,6 +42,10 @@ type database interface {
 	status() guard.Status
 	// flush makes a restart short, of all tenants if none is named.
 	flush(ctx context.Context, tenants []string) error
+	// takeIn and stream are the two ends of a hand-over, save is for when it fails: it writes what is in memory only.
+	takeIn(ctx context.Context, tenant string, b *engine.Batch) (engine.TakenIn, error)
+	stream(tenant string) func(ctx context.Context, mint, maxt int64, yield func([]engine.KeyedSeries) error) error
+	save(ctx context.Context) error
 	// open locks the directory and returns the id of its instance; recover reads it and ends early, harming nothing, when
 	// ctx does.
 	open() (instance string, err error)
@@ -103,11 +108,12 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		return err
 	}
 	reg.MustRegister(metrics.NewRing(ring.Lifecycler, o.Ingester.Lifecycler.Ring.DetailedMetrics))
-	db = members{db, ring.State}
+	members := &members{database: db, state: ring.State}
+	db = members
 	gate := guard.NewGate(db.status)
 	gate.AcceptIf(ring.Accepting, ring.Ready)
 	rates := new(guard.Rates)
-	operator := newOperator(ring, o, db, gate, rates, logger, reg)
+	operator := newOperator(ring, o, members, gate, rates, logger, reg)
 	var handlers *httpsrv.Server
 	engineService := newEngineService(operator, func() {
 		go handlers.Warm() // no query has to wait for it then, and recovery did not either
@@ -155,6 +161,7 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		Gatherer:   reg,
 	}, srv.HTTP)
 	grpcsrv.New(grpcsrv.Options{
+		Transfer:             operator.receive,
 		Store:                db,
 		Source:               func(tenant string) grpcsrv.Source { return source(tenant) },
 		Gate:                 gate,

@@ -56,10 +56,18 @@ func (*slowDB) source(string) metrics.Source                                    
 func (*slowDB) Append(context.Context, string, *engine.Batch) (int, error)       { return 0, nil }
 func (*slowDB) Metadata(string, string, func(string, []engine.Description) bool) {}
 func (*slowDB) flush(context.Context, []string) error                            { return nil }
-func (*slowDB) Tenants() []string                                                { return nil }
-func (*slowDB) Stats(string, *engine.Stats) bool                                 { return false }
-func (*slowDB) Describe(chan<- *prometheus.Desc)                                 {}
-func (*slowDB) Collect(chan<- prometheus.Metric)                                 {}
+func (*slowDB) takeIn(context.Context, string, *engine.Batch) (engine.TakenIn, error) {
+	return engine.TakenIn{}, nil
+}
+
+func (*slowDB) stream(string) func(context.Context, int64, int64, func([]engine.KeyedSeries) error) error {
+	return nil
+}
+func (*slowDB) save(context.Context) error       { return nil }
+func (*slowDB) Tenants() []string                { return nil }
+func (*slowDB) Stats(string, *engine.Stats) bool { return false }
+func (*slowDB) Describe(chan<- *prometheus.Desc) {}
+func (*slowDB) Collect(chan<- prometheus.Metric) {}
 
 // instance is run in a goroutine, on ports of its own.
 type instance struct {

@@ -42,11 +42,10 @@ func newEngineService(p *operator, ready func()) *services.BasicService {
 		return nil
 	}
 	stopping := func(error) error {
-		p.leave(context.Background())
+		err := p.leave(context.Background())
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
-		err := p.gate.Close(ctx)
-		return errors.Join(err, p.timed(p.db.close), p.close.Close())
+		return errors.Join(err, p.gate.Close(ctx), p.timed(p.db.close), p.close.Close())
 	}
 	return services.NewBasicService(starting, running, stopping).WithName("engine")
 }

@@ -53,6 +53,9 @@ type Options struct {
 	// Rates counts what pushes store.
 	Rates *guard.Rates
 
+	// Transfer takes in what a leaving ingester has.
+	Transfer Transfer
+
 	Tenancy guard.Tenancy
 	// QueryIngestersWithin is how old what queriers ask ingesters for can be. 0, the default, means that they ask
 	// for everything: questions about labels before the oldest sample are then answered from all samples, so that

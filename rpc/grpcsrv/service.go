@@ -22,6 +22,7 @@ var service = grpc.ServiceDesc{
 		unary("AllUserStats", (*Server).allUserStats),
 	},
 	Streams: []grpc.StreamDesc{
+		{StreamName: "TransferChunks", Handler: transferChunks, ClientStreams: true},
 		{StreamName: "PushStream", Handler: pushStream, ServerStreams: true, ClientStreams: true},
 		stream("QueryStream", (*Server).queryStream),
 		stream("LabelValuesStream", (*Server).labelValuesStream),

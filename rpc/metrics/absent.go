@@ -14,7 +14,6 @@ var _ prometheus.Collector = Absent{}
 const (
 	noTSDB     = "Always 0: there is no TSDB."
 	noBlocks   = "Always 0: there are no blocks and no long-term storage yet."
-	noTransfer = "Always 0: nothing is handed over."
 	noFlush    = "Always 0: chunks are not flushed to a store."
 	noExemplar = "Always 0: exemplars are not stored."
 	noNative   = "Always 0: native histograms are not stored."
@@ -39,7 +38,6 @@ var absent = map[prometheus.ValueType]map[string]string{
 		"tsdb_checkpoint_deletions_total": noTSDB, "tsdb_checkpoint_deletions_failed_total": noTSDB,
 		"checkpoint_deletions_total": noTSDB, "checkpoint_deletions_failed_total": noTSDB,
 
-		"sent_chunks": noTransfer, "received_chunks": noTransfer,
 		"chunks_created_total": noFlush, "dropped_chunks_total": noFlush,
 	},
 	prometheus.GaugeValue: {

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func memoryOnly(consul *fakeConsul, more ...string) []string {
+	return append(append(slices.Clone(beats), "-ring.store=consul", "-consul.hostname="+consul.Listener.Addr().String(), "-consul.cas-retry-delay=50ms",
+		"-ingester.wal-enabled=false"), more...)
+}
+
+// The documents' roll-out without a log: the one that leaves finds a PENDING one and gives it all that it acknowledged, its
+// tokens and its place, under load; then it ends well, out of the ring.
+func TestHandOver(t *testing.T) {
+	consul := newFakeConsul(t)
+	a := newProcess(t, "a", memoryOnly(consul)...)
+	tokens := a.shard("a").Tokens
+	now := time.Now().Truncate(time.Second)
+	for tenant := range 3 {
+		for k := range 50 {
+			if code, text := a.push(t, fmt.Sprint("t", tenant), fmt.Sprint("m", k), now.Add(time.Duration(k-50)*time.Second), float64(k)); code != http.StatusOK {
+				t.Fatalf("push: %d %s", code, text)
+			}
+		}
+	}
+	b := prepareProcess(t, "b", memoryOnly(consul, "-ingester.join-after=1m")...)
+	ready := b.begin()
+	a.sees("b", "PENDING")
+
+	// A sender goes on until it is refused.
+	acked := 0
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for code := http.StatusOK; code == http.StatusOK; {
+			if code, _ = a.push(t, "", "load", now.Add(time.Duration(acked)*time.Millisecond), 1); code == http.StatusOK {
+				acked++
+			}
+		}
+	})
+	time.Sleep(100 * time.Millisecond)
+	a.signal(syscall.SIGTERM)
+	sending.Wait()
+	ready()
+	if err := a.cmd.Wait(); err != nil {
+		t.Errorf("the leaver: %v", err)
+	}
+	a.cmd = nil
+
+	b.expect(t, "count_over_time(load[10m])", now.Add(5*time.Minute), fmt.Sprintf(`"%d"]`, acked))
+	for tenant := range 3 {
+		if n := b.count(t, fmt.Sprint("t", tenant), now); n != "50" {
+			t.Errorf("tenant t%d has %s series", tenant, n)
+		}
+	}
+	if got := b.shard("b"); got.State != "ACTIVE" || !slices.Equal(got.Tokens, tokens) {
+		t.Errorf("the receiver is %s, has the tokens: %v", got.State, slices.Equal(got.Tokens, tokens))
+	}
+	if got := b.shard("a"); got.ID != "" {
+		t.Errorf("the leaver is still in the ring, %s", got.State)
+	}
+	if _, text := b.get(t, "metrics"); strings.Contains(text, "cortex_ingester_received_chunks 0") || !strings.Contains(text, "cortex_ingester_received_chunks ") {
+		t.Error("no chunks were received")
+	}
+	if acked == 0 {
+		t.Error("nothing was acknowledged under load")
+	}
+}
+
+func (i *instance) count(t *testing.T, tenant string, at time.Time) string {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, fmt.Sprintf(`%sprometheus/api/v1/query?query=count({__name__%%3D~"m.*"})&time=%d`, i.url, at.Unix()), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Scope-OrgID", tenant)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var b strings.Builder
+	_ = resp.Write(&b)
+	_, rest, _ := strings.Cut(b.String(), `,"`)
+	n, _, _ := strings.Cut(rest, `"]`)
+	if at := strings.LastIndex(n, `"`); at >= 0 {
+		n = n[at+1:]
+	}
+	return n
+}
+
+// Nobody takes the data: after the retries it is written to the directory, the process fails, and the next start has it.
+func TestHandOverToNobody(t *testing.T) {
+	consul := newFakeConsul(t)
+	a := newProcess(t, "a", memoryOnly(consul, "-ingester.max-transfer-retries=2")...)
+	now := time.Now().Truncate(time.Second)
+	for _, tenant := range []string{"", "other"} {
+		if code, text := a.push(t, tenant, "m", now, 7); code != http.StatusOK {
+			t.Fatalf("push: %d %s", code, text)
+		}
+	}
+	a.signal(syscall.SIGTERM)
+	if err := a.cmd.Wait(); err == nil || a.cmd.ProcessState.ExitCode() != exitFailed {
+		t.Errorf("the leaver: %v", err)
+	}
+	a.start()
+	a.expect(t, "m", now, `"7"]`)
+	if n := a.count(t, "other", now); n != "1" {
+		t.Errorf("the other tenant has %s series", n)
+	}
+	a.kill()
+}
