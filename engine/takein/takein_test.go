@@ -10,8 +10,11 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/record"
+	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
 	"github.com/stretchr/testify/require"
 
@@ -74,6 +77,36 @@ func TestTakeOver(t *testing.T) {
 			require.ErrorIs(t, err, ErrExists)
 		})
 	}
+}
+
+// Records that only newer versions write are read, too: samples with start timestamps, which are stored without them. A type
+// that nobody knows yet is counted, and so is a sample whose series nothing names.
+func TestTakeOverNewKinds(t *testing.T) {
+	s := newStock(t, 8, func(o *tsdb.Options) { o.EnableSTStorage, o.FloatChunkEncoding = true, chunkenc.EncXOR2 })
+	for i := range 100 {
+		app := s.db.AppenderV2(context.Background())
+		for k := range 10 {
+			_, err := app.Append(0, s.labels(k), s.now-step, s.now+int64(i)*step, float64(i*k), nil, nil, storage.AOptions{})
+			require.NoError(t, err)
+		}
+		require.NoError(t, app.Commit())
+	}
+	s.close()
+	w, err := wlog.NewSize(nil, nil, filepath.Join(s.dir, "wal"), 128<<10, compression.Snappy)
+	require.NoError(t, err)
+	require.NoError(t, w.Log([]byte{77, 1, 2, 3}))
+	var enc record.Encoder
+	require.NoError(t, w.Log(enc.Samples([]record.RefSample{{Ref: 4711, T: s.now, V: 1}}, nil)))
+	require.NoError(t, w.Close())
+
+	want := s.answers()
+	require.Equal(t, 1000, want.samples())
+	c := config(t.TempDir())
+	reports, err := Run(context.Background(), Options{Source: s.dir, Tenant: "team", Engine: c})
+	require.NoError(t, err)
+	requireEqual(t, want, held(t, c, "team"))
+	require.Equal(t, map[string]uint64{kindStart: 1000, "records of unknown type 77": 1}, reports[0].NotStored)
+	require.Equal(t, map[string]uint64{droppedNoSeries: 1}, reports[0].Dropped)
 }
 
 // When the head was compacted there are blocks, a checkpoint, and samples in the log that are in a block already: what is
