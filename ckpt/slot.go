@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/rekindledb/rekindle/arena"
@@ -86,7 +87,7 @@ func (s *slot) write(h *header, runs []arena.Run) (headerSum uint64, written int
 	if err := s.reserve(h.meta.Extents); err != nil {
 		return 0, 0, fmt.Errorf("ckpt: reserve space for %s: %w", s.name, err)
 	}
-	w := slotWriter{slot: s}
+	w := slotWriter{slot: s, synced: time.Now()}
 	// From here on the file holds no valid image until the new header is in place.
 	w.put(make([]byte, headerMin), 0)
 	s.resize(h.meta.Extents)
@@ -139,8 +140,13 @@ func (s *slot) close() error {
 type slotWriter struct {
 	slot    *slot
 	written int64
+	synced  time.Time // when it last was, or writing began
 	err     error
 }
+
+// syncEvery is how much time of writing is synced together: a write that is spread over a long time must not reach the
+// disk in one burst at its end. It is no promise, which Writer.Sync is.
+const syncEvery = time.Second
 
 func (w *slotWriter) put(b []byte, off int64) {
 	if w.err != nil {
@@ -149,6 +155,10 @@ func (w *slotWriter) put(b []byte, off int64) {
 	w.slot.cfg.RateLimit(len(b))
 	_, w.err = w.slot.file.WriteAt(b, off)
 	w.written += int64(len(b))
+	if w.err == nil && time.Since(w.synced) > syncEvery {
+		w.err = w.slot.file.Sync()
+		w.synced = time.Now()
+	}
 }
 
 // extents writes a run of extents and enters their hashes in the table.

@@ -33,6 +33,8 @@ func (e *Engine) Checkpoint(ctx context.Context, tenants ...string) error {
 
 // ask has the imager image everything now.
 func (m *imager) ask(ctx context.Context) error {
+	m.waiting.Add(1)
+	defer m.waiting.Add(-1)
 	done := make(chan error, 1)
 	select {
 	case m.asked <- done:

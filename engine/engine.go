@@ -142,15 +142,10 @@ func (e *Engine) recover(ctx context.Context) error {
 	return nil
 }
 
-// rateLimit holds the writing of images to the configured rate. Every tenant's images count.
-func (e *Engine) rateLimit() func(int) {
-	if e.limiter == nil {
-		return nil
-	}
-	return func(n int) {
-		if !e.closing.Load() { // a clean stop is not made to wait
-			_ = e.limiter.WaitN(context.Background(), n)
-		}
+// limit holds the writing of images to the configured rate. Every tenant's images count.
+func (e *Engine) limit(n int) {
+	if e.limiter != nil && !e.closing.Load() { // a clean stop is not made to wait
+		_ = e.limiter.WaitN(context.Background(), n)
 	}
 }
 
@@ -165,7 +160,7 @@ func (e *Engine) tenantDirs() ([]string, error) {
 		if !d.IsDir() || ValidTenant(d.Name()) != nil {
 			continue
 		}
-		if ckpt.Exists(e.ckptConfig(d.Name())) || e.hasLog(d.Name()) {
+		if ckpt.Exists(e.ckptConfig(d.Name(), &pace{e: e})) || e.hasLog(d.Name()) {
 			ids = append(ids, d.Name())
 		}
 	}
@@ -202,12 +197,13 @@ func (e *Engine) setAside(ids []string, why string) error {
 	return errors.Join(e.cfg.FS.SyncDir(to), e.cfg.FS.SyncDir(e.cfg.Dir))
 }
 
-func (e *Engine) ckptConfig(tenant string) ckpt.Config {
-	return ckpt.Config{FS: e.cfg.FS, Dir: filepath.Join(e.cfg.Dir, tenant), Logger: e.cfg.Logger, RateLimit: e.rateLimit()}
+func (e *Engine) ckptConfig(tenant string, p *pace) ckpt.Config {
+	return ckpt.Config{FS: e.cfg.FS, Dir: filepath.Join(e.cfg.Dir, tenant), Logger: e.cfg.Logger, RateLimit: p.wait}
 }
 
 func (e *Engine) recoverTenant(ctx context.Context, id string) error {
-	store, err := ckpt.Open(e.ckptConfig(id), id)
+	p := &pace{e: e}
+	store, err := ckpt.Open(e.ckptConfig(id, p), id)
 	if err != nil {
 		return err
 	}
@@ -216,6 +212,7 @@ func (e *Engine) recoverTenant(ctx context.Context, id string) error {
 		return errors.Join(store.Close(), fmt.Errorf("%w: hash %d and reference layout %d are unknown to this version", ErrWrongDirectory, identity.HashID, identity.RefLayout))
 	}
 	t := newTenant(e, id, identity)
+	t.pace = p
 	begun := time.Now()
 	if err := t.recover(ctx, store, &e.progress); err != nil {
 		if t.store == nil {
@@ -325,7 +322,7 @@ func (t *Tenant) init() error {
 		return t.start(nil, 1, nil)
 	}
 	// A folder that an interrupted creation left has no catalogue, and nothing was acknowledged in it.
-	store, err := ckpt.Create(t.e.ckptConfig(t.id), t.identity)
+	store, err := ckpt.Create(t.e.ckptConfig(t.id, t.pace), t.identity)
 	if err != nil {
 		return err
 	}
@@ -340,7 +337,7 @@ func (t *Tenant) init() error {
 	}
 	if err != nil {
 		// Left behind, the catalogue would refuse every later attempt, until the next start.
-		return errors.Join(err, store.Close(), ckpt.Discard(t.e.ckptConfig(t.id)))
+		return errors.Join(err, store.Close(), ckpt.Discard(t.e.ckptConfig(t.id, t.pace)))
 	}
 	return nil
 }

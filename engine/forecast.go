@@ -125,7 +125,7 @@ func (t *Tenant) restartWork() (w restartWork) {
 	for i := range t.stripes {
 		s := &t.stripes[i]
 		w.imageBytes += s.since.bytes.Load()
-		tail := s.tail.Load()
+		tail := s.tail.Load() + s.imaging.Load()
 		if tail == 0 {
 			continue // its image is moved on in the catalogue, with the log
 		}

@@ -39,7 +39,8 @@ type imager struct {
 
 	segment uint64 // nextSegment while the log is being replayed
 
-	asked chan chan error // by Checkpoint; each is answered once everything is imaged
+	asked   chan chan error // by Checkpoint; each is answered once everything is imaged
+	waiting atomic.Int32    // who ask, or are about to
 
 	mu struct {
 		sync.Mutex
@@ -50,6 +51,9 @@ type imager struct {
 	broken  []bool      // the walk found a fault: the stripe is not imaged again, the log is kept
 	named   []uint32    // each stripe's next index as of its newest image: series below are in synced commits
 	lastCut uint64
+	// interval is the time between the last two rounds that were due, of which the later one began at lastDue.
+	interval time.Duration
+	lastDue  time.Time
 }
 
 // ImageStats counts images.
@@ -75,6 +79,8 @@ const (
 	// A round takes copy buffers for all its stripes, and its last copies hold up a commit together.
 	roundStripes = 8
 	roundBytes   = 32 << 20
+	// roundApart is the longest time between two rounds that the writing of one is spread for.
+	roundApart = 30 * time.Second
 )
 
 func newImager(t *Tenant, store *ckpt.Store) *imager {
@@ -108,6 +114,7 @@ func (m *imager) run(ctx context.Context) {
 		case <-tick.C:
 		}
 		for stripes := m.pick(time.Now()); len(stripes) > 0; stripes = m.pick(time.Now()) {
+			m.due(time.Now())
 			err := m.round(ctx, stripes)
 			if ctx.Err() != nil {
 				return
@@ -122,6 +129,14 @@ func (m *imager) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// due notes that a round begins because it was due.
+func (m *imager) due(now time.Time) {
+	if !m.lastDue.IsZero() {
+		m.interval = min(now.Sub(m.lastDue), roundApart)
+	}
+	m.lastDue = now
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -226,11 +241,12 @@ func (m *imager) round(ctx context.Context, stripes []int) (err error) {
 	if err := m.take(ctx, stripes); err != nil {
 		return err
 	}
+	for _, i := range stripes {
+		m.last[i] = begun
+	}
 	defer func() {
 		for i := range m.shots {
-			if x := &m.shots[i]; x.err != nil {
-				x.stripe.tail.Add(x.tail)
-			}
+			m.shots[i].end()
 		}
 		m.count(begun)
 	}()
@@ -241,11 +257,11 @@ func (m *imager) round(ctx context.Context, stripes []int) (err error) {
 	}
 	for i := range m.shots {
 		if x := &m.shots[i]; x.err == nil {
-			m.last[x.stripe.id] = begun
 			x.stripe.since.set(int64(x.meta.Extents)*arena.ExtentSize, int64(x.meta.MaxIndex)+1, x.entry, begun)
 			x.stripe.chunks.dropOrphans()
-		} else if err == nil {
-			err = x.err
+		} else {
+			m.last[x.stripe.id] = time.Time{} // still due
+			err = cmp.Or(err, x.err)
 		}
 	}
 	return errors.Join(err, m.cut())

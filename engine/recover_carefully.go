@@ -78,6 +78,7 @@ func (m *imager) settleStripe(s *stripe, at walio.Settled) error {
 	s.a.TouchRoot()
 	x := m.shoot(s, at.Commit, b)
 	s.mu.Unlock()
+	defer s.imaging.Store(0)
 	if err := m.write(&x); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}

@@ -31,6 +31,14 @@ func (x *shot) fail(err error) {
 	}
 }
 
+// end is called when the image is published, or is not going to be.
+func (x *shot) end() {
+	if x.err != nil {
+		x.stripe.tail.Add(x.tail)
+	}
+	x.stripe.imaging.Store(0)
+}
+
 func (x *shot) bytes() uint64 { return uint64(len(x.copy.Buffer())) }
 
 // copyBuffer is what a stripe is copied into. It lies outside the Go heap, which would keep twice its size.
@@ -107,6 +115,7 @@ func (m *imager) shoot(s *stripe, commit uint64, b *copyBuffer) shot {
 	}
 	b.copy.Finish(s.a)
 	x := shot{w: b.w, stripe: s, commit: commit, meta: s.meta(m.t, commit), copy: &b.copy, tail: s.tail.Swap(0), entry: m.t.logged.Load()}
+	s.imaging.Store(x.tail)
 	x.held = max(b.held, time.Since(begun))
 	return x
 }
@@ -135,6 +144,8 @@ func (m *imager) release() {
 
 // finish brings the shots to disk and publishes those that got there. An error concerns all of them.
 func (m *imager) finish(ctx context.Context) error {
+	m.spread(ctx)
+	defer m.t.pace.end()
 	commit := uint64(0)
 	for i := range m.shots {
 		x := &m.shots[i]
@@ -177,6 +188,18 @@ func (m *imager) finish(ctx context.Context) error {
 	err := m.store.Publish(u)
 	m.t.e.cfg.crash("published")
 	return err
+}
+
+// spread has the shots written in most of the time that is left until the next round, as the time between this one and
+// the one before it says.
+func (m *imager) spread(ctx context.Context) {
+	size := uint64(0)
+	for i := range m.shots {
+		size += m.shots[i].bytes()
+	}
+	m.t.pace.begin(int64(size), m.interval*3/4, func() bool {
+		return ctx.Err() != nil || m.t.e.closing.Load() || m.waiting.Load() > 0 || len(m.pick(time.Now())) > 0
+	})
 }
 
 // write puts the copy into its slot and walks what lies there.

@@ -61,7 +61,7 @@ func (t *Tenant) Stats(st *Stats) {
 			}
 		}
 		s.mu.Unlock()
-		if tail := s.tail.Load(); tail > 0 {
+		if tail := s.tail.Load() + s.imaging.Load(); tail > 0 {
 			st.Tail += tail
 			st.ImageAge = max(st.ImageAge, s.imageAge())
 		}

@@ -60,6 +60,8 @@ type stripe struct {
 	dirty atomic.Bool
 	// tail counts the entries since the stripe's newest image: what a restart would have to replay.
 	tail atomic.Int64
+	// imaging is what the tail had before an image that is being written: it counts until that is published.
+	imaging atomic.Int64
 	// since is where that image stands.
 	since tailSince
 	// replayed: the log of an earlier process held entries that the image does not. Set by recovery.

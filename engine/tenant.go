@@ -30,6 +30,7 @@ type Tenant struct {
 
 	epoch   uint64
 	store   *ckpt.Store
+	pace    *pace           // of writing to store
 	wal     *walio.Log      // nil without a log
 	images  *imager         // nil without images
 	ctx     context.Context // of the background work
@@ -86,7 +87,7 @@ func newTenant(e *Engine, id string, identity ckpt.Identity) *Tenant {
 		e: e, id: id, dir: filepath.Join(e.cfg.Dir, id), identity: identity,
 		log:      uint(bits.TrailingZeros32(identity.Stripes)),
 		stripes:  make([]stripe, identity.Stripes),
-		metadata: newMetadataStore(e.cfg.MetadataRetain),
+		metadata: newMetadataStore(e.cfg.MetadataRetain), pace: &pace{e: e},
 	}
 	t.maxT.Store(math.MinInt64)
 	t.floor.Store(math.MinInt64)
