@@ -36,7 +36,7 @@ so that nobody calls it in the hope for room on the disk.`,
 			if err != nil {
 				return err
 			}
-			return t.unheld(func() error {
+			return t.unheld(io, func() error {
 				for _, d := range t.tenants {
 					if err := cutTenant(io, d); err != nil {
 						return err

@@ -64,7 +64,7 @@ func (d *dumper) run(ctx context.Context, io streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	return t.unheld(func() error {
+	return t.unheld(io, func() error {
 		return withSnapshot(ctx, io, []tenantDir{tenant}, func(e *engine.Engine) error {
 			w := bufio.NewWriterSize(io.out, 1<<20)
 			err := eachSeries(ctx, e.Tenant(tenant.id), d.window.mint(), d.window.maxt(), ms, func(s *engine.Series) error {

@@ -53,7 +53,7 @@ func export(ctx context.Context, io streams, args []string) error {
 	if err := os.RemoveAll(tmp); err != nil {
 		return err
 	}
-	err = t.unheld(func() error {
+	err = t.unheld(io, func() error {
 		return withSnapshot(ctx, io, t.tenants, func(e *engine.Engine) error {
 			for _, d := range t.tenants {
 				to, shown := tmp, final

@@ -39,7 +39,7 @@ func stat(ctx context.Context, io streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	return t.unheld(func() error {
+	return t.unheld(io, func() error {
 		return withSnapshot(ctx, io, t.tenants, func(e *engine.Engine) error {
 			w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "tenant\tseries\tsamples\tchunks\toldest\tnewest\tlog\timages\tclosed chunks\tother\ttotal")

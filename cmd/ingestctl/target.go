@@ -19,7 +19,10 @@ type target struct {
 	path    string
 	data    string      // the data directory that it is, or lies in; "" if it lies in none
 	tenants []tenantDir // ascending by id
-	single  bool        // the path is one tenant's
+	// misnamed are folders of a data directory with another tenant's files, a backup beside the original, say. No
+	// ingester starts with one.
+	misnamed []tenantDir
+	single   bool // the path is one tenant's
 }
 
 // one returns the only path of a command.
@@ -46,7 +49,8 @@ func look(path string) (target, error) {
 	if engine.IsDataDir(disk.OS, path) {
 		t.data = path
 		t.tenants, err = tenantsIn(path)
-		if err == nil && len(t.tenants) == 0 {
+		t.tenants, t.misnamed = named(t.tenants)
+		if err == nil && len(t.tenants)+len(t.misnamed) == 0 {
 			err = fmt.Errorf("%s is a data directory without a tenant: nothing was ever written to it, or its folders are gone", t.path)
 		}
 		return t, err
@@ -94,9 +98,28 @@ func tenantsIn(path string) ([]tenantDir, error) {
 	return out, nil
 }
 
+// named parts the folders that have their tenant's name from the others.
+func named(list []tenantDir) (good, bad []tenantDir) {
+	for _, d := range list {
+		if filepath.Base(d.path) == d.id {
+			good = append(good, d)
+		} else {
+			bad = append(bad, d)
+		}
+	}
+	return good, bad
+}
+
+func (d tenantDir) misnamed() string {
+	return fmt.Sprintf("the folder holds the files of tenant %q: no ingester starts while it lies in the data directory under another name", d.id)
+}
+
 // unheld runs do while no process holds the data directory. It fails if one did before or after: what was read then
 // is neither the state before nor the one after.
-func (t *target) unheld(do func() error) error {
+func (t *target) unheld(io streams, do func() error) error {
+	for _, d := range t.misnamed {
+		fmt.Fprintf(io.err, "%s is passed over: %s.\n", d.path, d.misnamed())
+	}
 	if t.data == "" {
 		return do()
 	}

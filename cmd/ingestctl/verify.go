@@ -58,7 +58,11 @@ func verify(ctx context.Context, io streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = t.unheld(func() error {
+	for _, d := range t.misnamed {
+		v.add(finding{damage, d.path, -1, d.misnamed(), "move it out of the data directory; what is in it can be verified by naming the folder"})
+	}
+	t.misnamed = nil
+	err = t.unheld(io, func() error {
 		for _, d := range t.tenants {
 			if err := v.measure(d.path); err != nil {
 				return err
@@ -249,9 +253,12 @@ func (v *verifier) image(d tenantDir, stripe int, e ckpt.Entry, c engine.ImageCo
 
 // aside says what earlier starts kept.
 func (v *verifier) aside(data string) error {
+	if data == "" {
+		return nil
+	}
 	dir := filepath.Join(data, "@aside")
 	entries, err := os.ReadDir(dir)
-	if data == "" || errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil && len(entries) > 0 {

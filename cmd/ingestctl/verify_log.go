@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -98,7 +97,7 @@ func (v *verifier) segments(ctx context.Context, names []string) (map[string][]f
 		if errors.Is(err, walio.ErrForeign) || errors.Is(err, walio.ErrVersion) {
 			faults, err = append(faults, finding{file: name, off: 0, what: err.Error()}), nil
 		}
-		if errors.Is(err, fs.ErrPermission) || err != nil {
+		if err != nil {
 			return err
 		}
 		v.read("log", sizeOf(name))

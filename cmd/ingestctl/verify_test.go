@@ -92,6 +92,9 @@ func TestVerify(t *testing.T) {
 		"a ledger": {func(dir string) {
 			require.NoError(t, os.WriteFile(engine.LedgerPath(dir+"/team-a"), []byte("{\"samples\":3}\n{\"sam"), 0o644))
 		}, exitTorn, []string{"1 losses that earlier starts", "the last line"}},
+		"a backup beside the original": {func(dir string) {
+			require.NoError(t, os.CopyFS(dir+"/team-b.bak", os.DirFS(dir+"/team-b")))
+		}, exitDamage, []string{"team-b.bak", "no ingester starts"}},
 		"somebody else's log": {func(dir string) {
 			for _, name := range files(t, dir, "team-a/wal/0*") {
 				require.NoError(t, os.Remove(name))
@@ -109,7 +112,11 @@ func TestVerify(t *testing.T) {
 				require.Contains(t, out, text)
 			}
 			require.Equal(t, before, fingerprint(t, dir))
-			if strings.Contains(out, "no start is possible") {
+			if strings.Contains(out, "no start is possible") || strings.Contains(out, "no ingester starts") {
+				e, err := engine.Open(engine.Config{Dir: dir, WAL: true, Recover: true, Logger: quiet})
+				require.NoError(t, err)
+				require.Error(t, e.Recover(t.Context()))
+				require.NoError(t, e.Close())
 				return
 			}
 			require.NoError(t, os.RemoveAll(engine.LedgerPath(dir+"/team-a")))
