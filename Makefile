@@ -9,10 +9,10 @@ OUTAGE    ?= 10s
 ARGS      ?=
 TESTFLAGS ?=
 
-.PHONY: help run demo build test lint race crash fuzz ring e2e interop ci bench clean
+.PHONY: help run demo build test lint race crash fuzz ring e2e interop ci bench bench-peers clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## start an ingester on port 8080, data in ./data; ARGS="-flag=..." for more
 	exec bin/ingester $(ARGS)
@@ -60,6 +60,11 @@ interop: build ## Cortex 1.21.1's own client, as its distributors and queriers u
 
 bench: build ## the table of the README: our engine beside Prometheus's on the same input
 	bin/ingestbench $(ARGS)
+
+bench-peers: build ## the same stream to Rekindle, Prometheus and Cortex as servers; the report goes to bench/results
+	cd bench/interop && $(GO) build -tags remove_all_sd -o ../../bin/prometheus github.com/prometheus/prometheus/cmd/prometheus
+	cd bench/interop/cortex && $(GO) build -tags "netgo slicelabels" -o ../../../bin/cortex github.com/cortexproject/cortex/cmd/cortex
+	bin/ingestbench peers -out bench/results/$$(date -u +%F)-peers $(ARGS)
 
 ci: test ## what .ci/run calls: test, race, darwin, short fuzz, e2e
 	GOOS=darwin $(GO) vet ./...
