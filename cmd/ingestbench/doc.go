@@ -3,6 +3,15 @@
 //
 //	ingestbench            the table
 //	ingestbench demo       one minute: a million series, kill -9, restart, query
+//	ingestbench read       what queries take, beside Prometheus's head
+//	ingestbench restart    killed and stopped under load: until ready, and is everything there
+//	ingestbench forecast   what restarts were said to take, and what they took
+//	ingestbench images     what keeping restarts short costs: bytes, and waiting pushes
+//	ingestbench cgroup     restarts with hardly more memory than before
+//	ingestbench peers      the same stream to Prometheus, Cortex and VictoriaMetrics as servers
+//	ingestbench scale      more and more series
+//
+// All but the first two write a report with -out: text, JSON, and a page with drawings. What follows is about the table.
 //
 // # What is measured, and what is not
 //
@@ -11,8 +20,8 @@
 // Prometheus as its remote write receiver calls it, by labels and without references, each request one
 // appender and one Commit; Rekindle with a request's canonical label bytes, hashing included, each request
 // one Append that returns when the samples are in the log. Decoding a request body is in neither figure. The
-// rows "over HTTP" are of the ingester's binary, from the socket to the log; no Prometheus server is at hand to
-// be put beside it.
+// rows "over HTTP" are of the ingester's binary, from the socket to the log: ingestbench peers
+// puts it beside other servers.
 //
 // CPU is that of the whole process, garbage collection, log and images included, less what the workload
 // itself takes, which is measured beforehand in the same process. Several writers push at once, because
