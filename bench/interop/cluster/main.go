@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/rekindledb/rekindle/bench/interop/answers"
+	"github.com/rekindledb/rekindle/bench/interop/proc"
+)
+
+type options struct {
+	ingester, cortex, prometheus, etcd, nodeExporter string
+
+	dir    string
+	window time.Duration
+	rounds int
+	stock  bool
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.ingester, "ingester", "", "path of the ingester's binary")
+	flag.StringVar(&o.cortex, "cortex", "", "path of Cortex's binary, built by the module bench/interop/cortex")
+	flag.StringVar(&o.prometheus, "prometheus", "", "path of the Prometheus server's binary, built by this module")
+	flag.StringVar(&o.etcd, "etcd", "etcd", "etcd's binary")
+	flag.StringVar(&o.nodeExporter, "node-exporter", "prometheus-node-exporter", "node_exporter's binary")
+	flag.StringVar(&o.dir, "dir", "", "where servers keep data and logs (default: a temporary directory, removed if all went well)")
+	flag.DurationVar(&o.window, "window", 15*time.Second, "how long to collect answers")
+	flag.IntVar(&o.rounds, "rounds", 2, "how often each fault happens")
+	flag.BoolVar(&o.stock, "stock", false, "put Cortex's own ingesters in the place of ours, to check the test itself")
+	flag.Parse()
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) (err error) {
+	for _, path := range []*string{&o.ingester, &o.cortex, &o.prometheus} {
+		if *path == "" {
+			return errors.New("-ingester, -cortex and -prometheus are needed")
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return err
+		}
+	}
+	if o.dir == "" {
+		if o.dir, err = os.MkdirTemp("", "rekindle-cluster-"); err != nil {
+			return err
+		}
+		defer func() {
+			if err == nil {
+				err = os.RemoveAll(o.dir)
+			} else {
+				proc.Say("data and logs are kept in %s", o.dir)
+			}
+		}()
+	}
+	p, err := newPlace(o.dir)
+	if err != nil {
+		return err
+	}
+	ours := "rrr"
+	if o.stock {
+		ours = "ccc"
+	}
+	store := newEtcd(p, o.etcd, "store")
+	clusters := []*cluster{
+		newCluster(o, p, "etcd", ours, store),
+		newCluster(o, p, "memberlist", ours, newGossip(p)),
+		newCluster(o, p, "mixed", "rrc", store.another("mixed/")),
+	}
+	s := newSender(o, p, clusters)
+	defer func() {
+		for _, c := range clusters {
+			if err != nil {
+				c.showLogs() // before they say that the others are gone
+			}
+			c.cleanUp()
+		}
+		s.cleanUp()
+	}()
+	if err := examine(ctx, o, s); err != nil {
+		return err
+	}
+	if err := s.prometheus.Stop(); err != nil {
+		return err
+	}
+	for _, c := range clusters[:2] {
+		for _, f := range faults {
+			if err := suffer(ctx, c, f, o.rounds); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// examine starts everything and compares.
+func examine(ctx context.Context, o options, s *sender) error {
+	if _, err := s.clusters[0].kv.processes()[0].Start(ctx); err != nil {
+		return err
+	}
+	for _, c := range s.clusters {
+		if err := c.launch(); err != nil {
+			return err
+		}
+	}
+	for _, c := range s.clusters {
+		if err := c.await(ctx); err != nil {
+			return err
+		}
+		proc.Say("%s: the distributor's page shows %d ingesters ACTIVE", c.name, len(c.ingesters))
+	}
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	e := &answers.Examination{Reference: s.api()}
+	for _, c := range s.clusters {
+		e.Receivers = append(e.Receivers, answers.Receiver{Name: c.name, API: c.api(tenant)})
+	}
+	if err := e.Begin(ctx, jobs); err != nil {
+		return err
+	}
+	proc.Say("samples of all jobs arrive; collecting for %v", answers.LookBack+o.window)
+	if err := proc.Sleep(ctx, answers.LookBack+o.window); err != nil {
+		return err
+	}
+	if err := e.Phase(ctx, "through the query-frontend"); err != nil {
+		return err
+	}
+	for _, c := range s.clusters {
+		if err := ruled(ctx, c, s); err != nil {
+			return err
+		}
+		if err := catalogue(ctx, s.api(), c, e.From()); err != nil {
+			return err
+		}
+	}
+	return e.Pushes(ctx, false)
+}
+
+func errOr(err error, text string) error {
+	if err == nil {
+		return errors.New(text)
+	}
+	return err
+}
