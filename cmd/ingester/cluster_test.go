@@ -155,6 +155,7 @@ func (c *cluster) life(away func(bool), outage time.Duration) {
 
 // The life of a ring in Consul, or what it calls so.
 func TestRingInConsul(t *testing.T) {
+	t.Parallel()
 	consul := newFakeConsul(t)
 	newCluster(t, "-ring.store=consul", "-consul.hostname="+consul.Listener.Addr().String(), "-consul.cas-retry-delay=50ms").life(consul.away, time.Second)
 }

@@ -44,6 +44,7 @@ func (p *process) shard(id string) shard {
 // Two ingesters that gossip: each sees the other; a killed one comes back with its tokens; a clean restart within a second is
 // seen as what it is, LEAVING and then ACTIVE, although gossip is by the second (trap 12).
 func TestRingByGossip(t *testing.T) {
+	t.Parallel()
 	portA, portB := freePort(t), freePort(t)
 	args := func(own string) []string {
 		return append(slices.Clone(beats), "-ring.store=memberlist", "-memberlist.bind-addr=127.0.0.1", "-memberlist.bind-port="+own,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"slices"
@@ -9,6 +10,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/prometheus/prometheus/prompb"
 )
 
 func memoryOnly(consul *fakeConsul, more ...string) []string {
@@ -19,6 +23,7 @@ func memoryOnly(consul *fakeConsul, more ...string) []string {
 // The documents' roll-out without a log: the one that leaves finds a PENDING one and gives it all that it acknowledged, its
 // tokens and its place, under load; then it ends well, out of the ring.
 func TestHandOver(t *testing.T) {
+	t.Parallel()
 	consul := newFakeConsul(t)
 	a := newProcess(t, "a", memoryOnly(consul)...)
 	tokens := a.shard("a").Tokens
@@ -97,6 +102,7 @@ func (i *instance) count(t *testing.T, tenant string, at time.Time) string {
 
 // Nobody takes the data: after the retries it is written to the directory, the process fails, and the next start has it.
 func TestHandOverToNobody(t *testing.T) {
+	t.Parallel()
 	consul := newFakeConsul(t)
 	a := newProcess(t, "a", memoryOnly(consul, "-ingester.max-transfer-retries=2")...)
 	now := time.Now().Truncate(time.Second)
@@ -115,4 +121,61 @@ func TestHandOverToNobody(t *testing.T) {
 		t.Errorf("the other tenant has %s series", n)
 	}
 	a.kill()
+}
+
+// A receiver is killed in the middle of a hand-over: the leaver tries again with the next one that waits, and everything
+// arrives there.
+func TestHandOverBroken(t *testing.T) {
+	t.Parallel()
+	const series = 60_000
+	consul := newFakeConsul(t)
+	a := newProcess(t, "a", memoryOnly(consul)...)
+	now := time.Now().Truncate(time.Second)
+	for from := 0; from < series; from += 10_000 {
+		if code := a.pushMany(t, from, 10_000, now); code != http.StatusOK {
+			t.Fatalf("push: %d", code)
+		}
+	}
+	waiting := memoryOnly(consul, "-ingester.join-after=1m")
+	b := prepareProcess(t, "b", waiting...)
+	_ = b.begin()
+	a.sees("b", "PENDING")
+	c := prepareProcess(t, "c", waiting...)
+	ready := c.begin()
+	a.sees("c", "PENDING")
+
+	a.signal(syscall.SIGTERM)
+	eventually(t, 10*time.Second, "b receives", func() (bool, string) { s := c.shard("b"); return s.State == "JOINING", s.State })
+	b.kill()
+	ready()
+	if err := a.cmd.Wait(); err != nil {
+		t.Errorf("the leaver: %v", err)
+	}
+	a.cmd = nil
+	c.expect(t, `count({__name__=~"m.*"})`, now, fmt.Sprintf(`"%d"]`, series))
+	if got := c.shard("c"); got.State != "ACTIVE" || len(got.Tokens) != 128 {
+		t.Errorf("the second receiver is %s with %d tokens", got.State, len(got.Tokens))
+	}
+}
+
+// pushMany sends a sample of each of n series.
+func (i *instance) pushMany(t *testing.T, from, n int, at time.Time) int {
+	t.Helper()
+	var w prompb.WriteRequest
+	for k := from; k < from+n; k++ {
+		w.Timeseries = append(w.Timeseries, prompb.TimeSeries{
+			Labels:  []prompb.Label{{Name: "__name__", Value: fmt.Sprint("m", k)}},
+			Samples: []prompb.Sample{{Timestamp: at.UnixMilli(), Value: float64(k)}},
+		})
+	}
+	b, err := w.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Post(i.url+"api/v1/push", "", bytes.NewReader(s2.EncodeSnappy(nil, b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -60,14 +61,18 @@ func prepareProcess(t *testing.T, id string, args ...string) *process {
 	return p
 }
 
+var portsGiven sync.Map
+
 // freePort is below those that the kernel gives to outgoing connections: one of these could take it before it is used.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for {
-		port := strconv.Itoa(20000 + rand.IntN(10000))
+		port := strconv.Itoa(10000 + rand.IntN(20000))
 		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
 			_ = l.Close()
-			return port
+			if _, given := portsGiven.LoadOrStore(port, true); !given {
+				return port
+			}
 		}
 	}
 }

@@ -9,6 +9,7 @@
 //	LabelValues, LabelNames                    unary            and as streams of batches: ...Stream
 //	MetricsForLabelMatchers                    unary            and as a stream of batches: ...Stream
 //	MetricsMetadata, UserStats, AllUserStats   unary
+//	TransferChunks                             client streams   a hand-over, see rpc/handover
 //
 // and, for Mimir's queriers,
 //
@@ -16,7 +17,7 @@
 //
 // Which of the two asks shows in the requests: in Mimir's QueryRequest the size of a batch is above 0, and its answer has
 // another form then; the fields of LabelNamesRequest that are swapped have different types; and the limits of
-// MetricsMetadataRequest, which cannot be told apart, are left to the querier. Others, those of Cortex 1.10 and Mimir's
+// MetricsMetadataRequest, which cannot be told apart, are left to the querier. Others, Query of Cortex 1.10 and Mimir's
 // experiments, are Unimplemented.
 //
 // Messages are the caller's bytes: codec hands them to the methods as they came, rpc/wire walks those of pushes, rpc/pb
