@@ -54,7 +54,7 @@ func (r *imagesRun) touched(ctx context.Context) error {
 			continue // series were made
 		}
 		g.add(part.name, strconv.Itoa(n), figure(image/1e6), figure(image/float64(n)),
-			figure(per(float64(after.Device-before.Device)-d(metricLogBytes))/1e6), figure(per(float64(after.Written-before.Written)-d(metricLogBytes))/1e6))
+			figure(per(float64(after.Device-before.Device)-d(metricLogBytes))/1e6), figure(per(float64(after.Dirty-before.Dirty)-d(metricLogBytes))/1e6))
 	}
 	r.rep.Tables = append(r.rep.Tables, g)
 	r.rep.note("The page cache is kept in folios of up to megabytes on this kernel, and /proc counts each as a whole when a page of it is written. What the disk gets is what counts; that figure is everybody's.")

@@ -21,14 +21,16 @@ func memoryOf(pid int) memory {
 	return memory{Resident: statusField(b, "VmRSS:"), Peak: statusField(b, "VmHWM:")}
 }
 
-// writtenBy is how many bytes of the page cache another process has made dirty. The kernel counts whole folios, which
-// can be much more than what is written to the disk in the end.
-func writtenBy(pid int) (n int64) {
+// writtenBy is how many bytes another process has given to write calls, and how many of the page cache it has made
+// dirty. Of the latter the kernel counts whole folios, which can be much more than what is written to the disk.
+func writtenBy(pid int) (calls, dirty int64) {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
-	if _, rest, ok := bytes.Cut(b, []byte("\nwrite_bytes: ")); ok {
-		_, _ = fmt.Sscan(string(rest), &n)
+	for name, n := range map[string]*int64{"\nwchar: ": &calls, "\nwrite_bytes: ": &dirty} {
+		if _, rest, ok := bytes.Cut(b, []byte(name)); ok {
+			_, _ = fmt.Sscan(string(rest), n)
+		}
 	}
-	return n
+	return calls, dirty
 }
 
 // writtenToDevice is how many bytes everybody has written to the disk that a file is on.

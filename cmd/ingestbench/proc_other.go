@@ -10,9 +10,9 @@ func processMemory() memory { return memory{} }
 
 // These are unknown here.
 
-func cpuTimeOf(int) float64 { return 0 }
-func memoryOf(int) memory   { return memory{} }
-func writtenBy(int) int64   { return 0 }
+func cpuTimeOf(int) float64              { return 0 }
+func memoryOf(int) memory                { return memory{} }
+func writtenBy(int) (calls, dirty int64) { return 0, 0 }
 
 func writtenToDevice(string) int64 { return 0 }
 

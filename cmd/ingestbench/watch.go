@@ -16,7 +16,8 @@ type watch struct {
 // watched is what a server had done at a moment, since its start.
 type watched struct {
 	At       time.Time
-	Written  int64   // bytes, as /proc counts them for the process: see writtenBy
+	Calls    int64   // bytes given to write calls by the process
+	Dirty    int64   // bytes of the page cache: see writtenBy
 	Device   int64   // bytes, by everybody, to the disk that its data is on
 	CPU      float64 // seconds
 	Resident int64
@@ -25,7 +26,8 @@ type watched struct {
 
 func look(ctx context.Context, s *server) (watched, error) {
 	values, err := s.metrics(ctx)
-	w := watched{At: time.Now(), Written: writtenBy(s.pid), Device: writtenToDevice(s.dir), CPU: cpuTimeOf(s.pid), Resident: memoryOf(s.pid).Resident, Metrics: values}
+	w := watched{At: time.Now(), Device: writtenToDevice(s.dir), CPU: cpuTimeOf(s.pid), Resident: memoryOf(s.pid).Resident, Metrics: values}
+	w.Calls, w.Dirty = writtenBy(s.pid)
 	return w, err
 }
 
