@@ -120,6 +120,15 @@ func TestHandOverToNobody(t *testing.T) {
 	if n := a.count(t, "other", now); n != "1" {
 		t.Errorf("the other tenant has %s series", n)
 	}
+
+	// The same by request, however often it is made.
+	for range 2 {
+		if code, text := a.post(t, "shutdown"); code != http.StatusNoContent {
+			t.Errorf("shutdown: %d %s", code, text)
+		}
+	}
+	a.restart()
+	a.expect(t, "m", now, `"7"]`)
 	a.kill()
 }
 

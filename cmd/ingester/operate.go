@@ -36,6 +36,7 @@ type operator struct {
 	sentChunks, receivedChunks prometheus.Counter
 
 	stopping sync.Mutex
+	safe     bool // under stopping: Shutdown made the data safe
 }
 
 var _ httpsrv.Operator = (*operator)(nil)
@@ -98,7 +99,19 @@ func (p *operator) Shutdown(ctx context.Context) error {
 	defer p.gate.Leave()
 	err := p.Leave(ctx)
 	p.db.settle()
-	return errors.Join(err, p.timed(func() error { return p.db.flush(ctx, nil) }), p.Unregister(ctx))
+	if !p.safe {
+		err = errors.Join(err, p.timed(func() error { return p.keep(ctx) }))
+		p.safe = err == nil
+	}
+	return errors.Join(err, p.Unregister(ctx))
+}
+
+// keep makes what is in memory outlive the process.
+func (p *operator) keep(ctx context.Context) error {
+	if p.wal {
+		return p.db.flush(ctx, nil)
+	}
+	return p.db.save(ctx)
 }
 
 // leave is the part of a stop that others see. Queries are answered until it ends. An error says that data was to be handed
@@ -127,7 +140,7 @@ func (p *operator) leave(ctx context.Context) error {
 		err = p.handOver(ctx)
 		handed = err == nil
 		if err != nil {
-			err = errors.Join(err, p.timed(func() error { return p.db.save(ctx) }))
+			err = errors.Join(err, p.timed(func() error { return p.keep(ctx) }))
 		}
 		p.gate.Leave()
 	}

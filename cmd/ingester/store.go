@@ -98,6 +98,10 @@ func (s *store) recover(ctx context.Context) error {
 
 // flush writes images. To storage it will write what is complete, when there is one.
 func (s *store) flush(ctx context.Context, tenants []string) error {
+	if !s.cfg.WAL || !s.cfg.Checkpoint {
+		s.cfg.Logger.Warn("flush: nothing is written, because images are off (-ingester.wal-enabled, -ingester.checkpoint-enabled)")
+		return nil
+	}
 	begun := time.Now()
 	err := s.engine.Checkpoint(ctx, tenants...)
 	if err == nil {
