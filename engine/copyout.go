@@ -18,6 +18,9 @@ import (
 type copier struct {
 	mint, maxt int64
 	part       Part
+	// stepped is called after the series of each hold of the lock, if it is set. Their chunks are not needed any more
+	// when it returns.
+	stepped func() error
 
 	labels labelWriter
 	data   []byte // block for chunks' bytes
@@ -79,9 +82,9 @@ func (c *copier) each(ctx context.Context, s *stripe, indexes []uint32, visit fu
 		}
 		c.reserve(len(indexes))
 		n := min(lockStep, len(indexes))
-		if c.copiedOut += n; c.copiedOut >= lockStep {
-			// A query gives way after each step, while it holds no lock: left alone it would keep its core for 10 ms at
-			// a time, and be stopped with the lock held as likely as not.
+		if c.copiedOut += n; c.copiedOut >= giveWayEvery {
+			// While it holds no lock. Left alone a query would keep its core for 10 ms at a time, and be stopped with the
+			// lock held as likely as not.
 			runtime.Gosched()
 			c.copiedOut = 0
 		}
@@ -99,11 +102,21 @@ func (c *copier) each(ctx context.Context, s *stripe, indexes []uint32, visit fu
 				return err
 			}
 		}
+		if c.stepped != nil {
+			if err := c.stepped(); err != nil {
+				return err
+			}
+			c.data, c.lists = c.data[:0], c.lists[:0]
+		}
 	}
 	return nil
 }
 
 const cacheLine = 64
+
+// giveWayEvery is how many series a query copies before it lets others run: some hundred microseconds' work, since to give
+// way costs a few when nobody waits.
+const giveWayEvery = 1024
 
 // chunkSizeGuess is the room set aside for a chunk as long as none was seen.
 const chunkSizeGuess = 128

@@ -25,19 +25,19 @@ func (t *Tenant) Stream(ctx context.Context, mint, maxt int64, yield func([]Keye
 		return err
 	}
 	return t.work(ctx, total, func() func(int, *stripe) error {
-		c := &copier{mint: max(mint, t.floor.Load()), maxt: maxt}
 		var list []KeyedSeries
 		var keys []byte
-		return func(i int, s *stripe) error {
-			flush := func() error {
-				if len(list) == 0 {
-					return nil
-				}
-				err := yield(list)
-				list, keys = list[:0], keys[:0]
-				return err
+		c := &copier{mint: max(mint, t.floor.Load()), maxt: maxt}
+		c.stepped = func() error {
+			if len(list) == 0 {
+				return nil
 			}
-			err := c.each(ctx, s, indexes[i], func(f *found, _ int, err error) error {
+			err := yield(list)
+			list, keys = list[:0], keys[:0]
+			return err
+		}
+		return func(i int, s *stripe) error {
+			return c.each(ctx, s, indexes[i], func(f *found, more int, err error) error {
 				if err != nil {
 					return c.failed(s, f, err)
 				}
@@ -47,16 +47,9 @@ func (t *Tenant) Stream(ctx context.Context, mint, maxt int64, yield func([]Keye
 				begin := len(keys)
 				// If keys moves when it grows, the keys before it keep the array that they are in.
 				keys = s.appendKey(keys, f.set)
-				list = append(list, KeyedSeries{Key: keys[begin:len(keys):len(keys)], Chunks: c.list(lockStep - len(list))})
-				if len(list) >= lockStep {
-					return flush()
-				}
+				list = append(list, KeyedSeries{Key: keys[begin:len(keys):len(keys)], Chunks: c.list(min(more, lockStep))})
 				return nil
 			})
-			if err != nil {
-				return err
-			}
-			return flush()
 		}
 	})
 }

@@ -91,6 +91,9 @@ func (l *loader) readAll(ctx context.Context) (*readFigures, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r, ok := l.st.(*rekindleStore); ok {
+		a.stream = r.e.Tenant(tenant).Stream
+	}
 	ask := func(name string) (timings []timing, err error) {
 		questions := a.questions()
 		for i, q := range questions {

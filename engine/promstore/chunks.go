@@ -16,12 +16,14 @@ type chunkIterator struct {
 	rest   []engine.Chunk
 
 	at      chunks.Meta
-	encoded chunks.Iterator // over a chunk that was cut, nil outside of one
+	made    []chunkenc.XORChunk // not given out yet
+	last    int                 // how many were made at a time
+	encoded chunks.Iterator     // over a chunk that was cut, nil outside of one
 	err     error
 }
 
 func (it *chunkIterator) reset(s *series) {
-	*it = chunkIterator{series: s, rest: s.data.Chunks}
+	*it = chunkIterator{series: s, rest: s.data.Chunks, made: it.made, last: it.last}
 }
 
 // Next implements chunks.Iterator.
@@ -59,12 +61,27 @@ func (it *chunkIterator) pass(c *engine.Chunk) error {
 	if err := checkChunk(c, it.series.data.Labels); err != nil {
 		return err
 	}
-	chunk, err := chunkenc.FromData(c.Enc, c.Data)
+	chunk, err := it.wrap(c)
 	if err != nil {
 		return fmt.Errorf("promstore: read series %s: %w", it.series.data.Labels, err)
 	}
 	it.at = chunks.Meta{MinTime: c.MinT, MaxTime: c.MaxT, Chunk: chunk}
 	return nil
+}
+
+// wrap makes c a chunk of chunkenc. Those of floats, which are many, are made some at a time.
+func (it *chunkIterator) wrap(c *engine.Chunk) (chunkenc.Chunk, error) {
+	if c.Enc != chunkenc.EncXOR {
+		return chunkenc.FromData(c.Enc, c.Data)
+	}
+	if len(it.made) == 0 {
+		it.made = make([]chunkenc.XORChunk, min(max(8, 2*it.last), 64))
+		it.last = len(it.made)
+	}
+	chunk := &it.made[0]
+	it.made = it.made[1:]
+	chunk.Reset(c.Data)
+	return chunk, nil
 }
 
 // cut encodes the samples of c that lie in the window. There may be none.

@@ -71,9 +71,9 @@ type series struct {
 // Labels implements storage.Labels.
 func (s *series) Labels() labels.Labels { return s.data.Labels }
 
-// giveWayEvery is how many series a query goes through before it lets others run, some hundred microseconds' work. Left
-// alone it would keep its core for 10 ms at a time, and pushes, which change goroutines several times, would wait as often.
-const giveWayEvery = 128
+// giveWayEvery is how many series a query goes through before it lets others run, about a millisecond's work. Left alone
+// it would keep its core for 10 ms at a time, and pushes, which change goroutines several times, would wait as often.
+const giveWayEvery = 1024
 
 // Iterator implements storage.SampleIterable. It reuses it, decoder included, if it came from here.
 func (s *series) Iterator(it chunkenc.Iterator) chunkenc.Iterator {
