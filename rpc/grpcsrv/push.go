@@ -32,10 +32,6 @@ func (s *Server) push(ctx context.Context, message []byte) (reply, error) {
 
 // write stores what a WriteRequest holds.
 func (s *Server) write(ctx context.Context, tenant string, message []byte) error {
-	if no := s.opts.Gate.Enter(); no != nil {
-		return statusOf(ctx, no)
-	}
-	defer s.opts.Gate.Leave()
 	ticket, no := s.opts.Admission.Enter()
 	if no != nil {
 		return statusOf(ctx, no)
@@ -44,6 +40,10 @@ func (s *Server) write(ctx context.Context, tenant string, message []byte) error
 	if no := ticket.Take(int64(len(message))); no != nil {
 		return statusOf(ctx, no)
 	}
+	if no := s.opts.Gate.EnterPush(ctx); no != nil {
+		return statusOf(ctx, no)
+	}
+	defer s.opts.Gate.Leave()
 
 	req := s.requests.Get().(*request)
 	if len(message) <= requestKeepMax {

@@ -140,7 +140,7 @@ func TestOwnTrouble(t *testing.T) {
 // While the gate is shut everything is refused at once, in the words that say how long it will take.
 func TestShutGate(t *testing.T) {
 	h := newHarness(t, func(o *Options) {
-		o.Gate = guard.NewGate(func() guard.Status { return guard.Status{Text: "replaying the log, 63 %"} })
+		o.Gate = guard.NewGate(func() guard.Status { return guard.Status{Text: "replaying the log, 63 %", Left: time.Minute} })
 	})
 	for _, method := range []string{"Push", "LabelValues", "LabelNames", "MetricsForLabelMatchers", "MetricsMetadata", "UserStats", "AllUserStats", "QueryExemplars"} {
 		_, err := h.call(as("one"), method, nil)
@@ -150,6 +150,22 @@ func TestShutGate(t *testing.T) {
 		_, err := h.stream(as("one"), method, nil)
 		requireStatus(t, err, codes.Unavailable, "not ready: replaying the log, 63 %")
 	}
+}
+
+// An instance that leaves the ring takes no pushes, by any method, and answers questions.
+func TestNotAccepting(t *testing.T) {
+	h := newHarness(t, nil)
+	now := time.Now().UnixMilli()
+	h.push(t, as("one"), writeRequest(t, 3, now))
+	h.gate.AcceptIf(func() error { return errors.New("ingester a is LEAVING") }, nil)
+	_, err := h.call(as("one"), "Push", writeRequest(t, 3, now+1))
+	requireStatus(t, err, codes.Unavailable, "ingester a is LEAVING")
+	code, text := exchange(t, pushStreamOf(t, h, as("one")), streamWrite("one", writeRequest(t, 3, now+1)))
+	require.EqualValues(t, 500, code)
+	require.Equal(t, "ingester a is LEAVING", text)
+	answers, err := h.stream(as("one"), "QueryStream", encode(t, "QueryRequest", `{"start":%d,"end":%d,"matchers":[{"name":"__name__","value":"up"}]}`, now, now+1))
+	require.NoError(t, err)
+	require.Len(t, chunkSeries(t, decode(t, "QueryStreamResponse", answers...)), 3)
 }
 
 // Pushes beyond a limit are refused while others are in progress, and taken afterwards: nothing leaks.

@@ -15,6 +15,7 @@ type Gate struct {
 
 	mu     sync.RWMutex
 	open   bool
+	opened chan struct{}  // closed when open becomes true
 	inside sync.WaitGroup // Add only with mu held and open
 
 	closing context.Context // done from Close on
@@ -30,7 +31,7 @@ type Status struct {
 // NewGate returns a shut gate. Requests that come meanwhile are told what status says.
 func NewGate(status func() Status) *Gate {
 	always := func() error { return nil }
-	g := &Gate{status: status, accepting: always, ready: always}
+	g := &Gate{status: status, accepting: always, ready: always, opened: make(chan struct{})}
 	g.closing, g.cancel = context.WithCancel(context.Background())
 	return g
 }
@@ -43,7 +44,10 @@ func (g *Gate) AcceptIf(accepting, ready func() error) { g.accepting, g.ready = 
 func (g *Gate) Open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.open = g.closing.Err() == nil
+	if !g.open && g.closing.Err() == nil {
+		g.open = true
+		close(g.opened)
+	}
 }
 
 // Close refuses further requests and returns when none is inside any more, or with ctx's error. The engine
@@ -82,12 +86,62 @@ func (g *Gate) Enter() *Refusal {
 	return nil
 }
 
-// EnterPush is Enter for a push.
-func (g *Gate) EnterPush() *Refusal {
+// pushWait is the longest that a push waits for the engine: it leaves the sender, whose own patience is two seconds if it is
+// a distributor, time to hear that it has waited in vain. pushPoll is how often it looks whether the instance has joined.
+const (
+	pushWait = time.Second
+	pushPoll = 5 * time.Millisecond
+)
+
+// EnterPush is Enter for a push. While the engine recovers it waits, unless that is known to take longer than a push can
+// wait, so that a restart in a blink is a delay for senders and no error. Who waits has a Ticket, which bounds the memory
+// that waits. Once the engine runs, nobody waits for the instance to take pushes: they go to others.
+func (g *Gate) EnterPush(ctx context.Context) *Refusal {
+	recovering := !g.hasOpened()
+	no := g.enterAccepting()
+	if no == nil || !recovering || no.RetryAfter > pushWait {
+		return no
+	}
+	ctx, cancel := context.WithTimeout(ctx, pushWait)
+	defer cancel()
+	select {
+	case <-g.opened:
+	case <-g.closing.Done():
+	case <-ctx.Done():
+	}
+	poll := time.NewTicker(pushPoll) // joining the ring takes a moment more
+	defer poll.Stop()
+	for {
+		if no = g.enterAccepting(); no == nil || g.closing.Err() != nil || ctx.Err() != nil {
+			return no
+		}
+		select {
+		case <-poll.C:
+		case <-g.closing.Done():
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (g *Gate) hasOpened() bool {
+	select {
+	case <-g.opened:
+		return true
+	default:
+		return false
+	}
+}
+
+// enterAccepting enters if the instance takes pushes.
+func (g *Gate) enterAccepting() *Refusal {
+	if no := g.Enter(); no != nil {
+		return no
+	}
 	if err := g.accepting(); err != nil {
+		g.Leave()
 		return Unavailable(err.Error(), 0)
 	}
-	return g.Enter()
+	return nil
 }
 
 // Ready says why others should not rely on this instance; nil if they may.

@@ -15,9 +15,9 @@
 // # Order of a push
 //
 //	tenant    from X-Scope-OrgID, checked before it can become a path        401, 400
+//	admission requests in progress, and their bytes                          503, Retry-After
 //	gate      the engine is recovering or stopping, or the instance is
 //	          neither ACTIVE nor READONLY in the ring                        503, Retry-After
-//	admission requests in progress, and their bytes                          503, Retry-After
 //	body      read into a pooled buffer                                      400
 //	decode    rpc/wire, one walk, decompressed size checked first            400
 //	append    returns after the commit                                       200, 204, 400, 503

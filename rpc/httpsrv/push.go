@@ -82,16 +82,16 @@ func (h *pushHandler) push(r *http.Request, version wire.Version) (stored int, n
 	if no != nil {
 		return 0, no
 	}
-	if no := h.gate.EnterPush(); no != nil {
-		return 0, no
-	}
-	defer h.gate.Leave()
-
 	ticket, no := h.admission.Enter()
 	if no != nil {
 		return 0, no
 	}
 	defer ticket.Leave()
+
+	if no := h.gate.EnterPush(r.Context()); no != nil {
+		return 0, no
+	}
+	defer h.gate.Leave()
 
 	req := h.requests.Get().(*request)
 	defer func() {
