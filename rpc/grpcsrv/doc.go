@@ -27,8 +27,9 @@
 //
 //	message   received and decompressed by grpc-go, at most -server.grpc-max-recv-msg-size-bytes   ResourceExhausted
 //	tenant    from x-scope-orgid                                                                   Unknown
-//	gate      the engine is recovering or stopping                                                 Unavailable
 //	admission pushes: requests in progress, and their bytes                                        Unavailable
+//	gate      the engine is recovering (pushes wait up to a second) or stopping, or, pushes, the
+//	          instance is not ACTIVE in the ring                                                   Unavailable
 //	decode                                                                                         400
 //	engine
 //
