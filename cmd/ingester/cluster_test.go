@@ -159,3 +159,29 @@ func TestRingInConsul(t *testing.T) {
 	consul := newFakeConsul(t)
 	newCluster(t, "-ring.store=consul", "-consul.hostname="+consul.Listener.Addr().String(), "-consul.cas-retry-delay=50ms").life(consul.away, time.Second)
 }
+
+// While a long recovery goes on, the instance is in the ring, its heartbeats arrive, and it takes no writes (trap 9).
+func TestHeartbeatsDuringRecovery(t *testing.T) {
+	t.Parallel()
+	consul := newFakeConsul(t)
+	db := &slowDB{recovered: make(chan struct{})}
+	i := startInstance(t, db, append(slices.Clone(beats), "-ring.store=consul", "-consul.hostname="+consul.Listener.Addr().String(), "-ingester.wal-dir="+t.TempDir())...)
+	eventually(t, 20*time.Second, "three heartbeats", func() (bool, string) {
+		_, text := i.get(t, "metrics")
+		_, rest, _ := strings.Cut(text, "\ncortex_member_consul_heartbeats_total{name=\"ingester\"} ")
+		n, _, _ := strings.Cut(rest, "\n")
+		return n >= "3", n
+	})
+	if _, page := i.get(t, "ring"); !strings.Contains(page, "PENDING") {
+		t.Errorf("not PENDING: %.300s", page)
+	}
+	if code, text := i.push(t, "", "up", time.Now(), 1); code != http.StatusServiceUnavailable {
+		t.Errorf("push: %d %s", code, text)
+	}
+	close(db.recovered)
+	eventually(t, 10*time.Second, "ACTIVE", func() (bool, string) { _, page := i.get(t, "ring"); return strings.Contains(page, "ACTIVE"), page })
+	i.signal()
+	if err := i.wait(t); err != nil {
+		t.Error(err)
+	}
+}

@@ -137,7 +137,7 @@ func (s *operations) mode(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	fmt.Fprintf(w, "Ingester mode %s\n", mode)
+	fmt.Fprintf(w, "Ingester mode %s", mode)
 }
 
 // renewedPart of the tokens is what Cortex replaces at a call.

@@ -1,8 +1,10 @@
 package lifecycle
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -416,5 +418,27 @@ func TestJoinAfter(t *testing.T) {
 		}
 		b.expect("b", ring.Pending, 0)
 		l.Stop()
+	})
+}
+
+// Two processes under one id are told of each other, with the remedy.
+func TestRival(t *testing.T) {
+	inBench(t, func(b *bench) {
+		var log bytes.Buffer
+		l := b.member("a", func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		time.Sleep(20 * time.Second)
+		if strings.Contains(log.String(), "another process") {
+			t.Errorf("alone: %s", &log)
+		}
+		b.store.edit(func(d *ring.Desc) {
+			in := d.Instances["a"]
+			in.Addr = "elsewhere:9095"
+			d.Instances["a"] = in
+		})
+		time.Sleep(6 * time.Second)
+		l.Stop()
+		if !strings.Contains(log.String(), "there=elsewhere:9095") || b.expect("a", ring.Active, 8).Addr != "a:9095" {
+			t.Errorf("with a rival: %s", &log)
+		}
 	})
 }

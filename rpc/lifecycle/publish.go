@@ -39,18 +39,20 @@ func (l *Lifecycler) publish(ctx context.Context) error {
 type proposal struct {
 	self
 	ring  *ring.Desc
-	write bool // the ring differs from what the store has
+	write bool   // the ring differs from what the store has
+	rival string // address under which another process writes this entry
 }
 
 // make puts the entry into the ring.
 func (p *proposal) make(cfg *Config) error {
 	old, there := p.ring.Instances[p.id]
-	if !p.met {
-		p.met = true
-		if there {
-			p.meet(&old)
-		}
+	switch {
+	case p.met && there && old.Addr != cfg.Addr:
+		p.rival = old.Addr
+	case !p.met && there:
+		p.meet(&old)
 	}
+	p.met = true
 	m, now := &p.memory, cfg.Now()
 	if !p.listed {
 		if there {
@@ -127,6 +129,9 @@ func (l *Lifecycler) published(p proposal, err error) error {
 	}
 	if before {
 		l.cfg.Logger.Info("the ring is written again", "state", p.state.String())
+	}
+	if p.rival != "" {
+		l.cfg.Logger.Error("another process is in the ring under this id: give each its own (-ingester.lifecycler.ID)", "instance", p.id, "here", l.cfg.Addr, "there", p.rival)
 	}
 	if p.write {
 		l.heartbeats.Add(1)
