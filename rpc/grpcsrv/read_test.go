@@ -1,6 +1,7 @@
 package grpcsrv
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -8,11 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/rekindledb/rekindle/engine"
 )
 
 // What is pushed comes back by QueryStream, every sample and no other, with every compression, in many messages; each series
@@ -257,4 +261,45 @@ func TestStuckReader(t *testing.T) {
 		err = s.RecvMsg(new([]byte))
 	}
 	requireStatus(t, err, codes.Unavailable, "not ready: stopping")
+}
+
+// Chunks have other numbers on the wire than in Prometheus, and what queriers cannot read is an error in place of something
+// that they would take for something else.
+func TestChunkEncodings(t *testing.T) {
+	for in, want := range map[chunkenc.Encoding]int64{chunkenc.EncXOR: 4, chunkenc.EncHistogram: 5, chunkenc.EncFloatHistogram: 6, 4: 0, chunkenc.EncNone: 0} {
+		h := newHarness(t, func(o *Options) {
+			o.Source = func(string) Source { return oneChunk{enc: in} }
+		})
+		for form, batch := range []int{0, 10} {
+			answers, err := h.stream(as("one"), "QueryStream", encode(t, "MimirQueryRequest", `{"start":-5,"end":5,"batch":%d}`, batch))
+			if want == 0 {
+				requireStatus(t, err, codes.Unknown, "a chunk has the encoding ")
+				continue
+			}
+			require.NoError(t, err)
+			var c protoreflect.Message
+			if form == 0 {
+				c = get(decode(t, "QueryStreamResponse", answers...), "chunkseries", 0, "chunks", 0).Message()
+			} else {
+				c = get(decode(t, "MimirQueryStreamResponse", answers...), "chunks", 0, "chunks", 0).Message()
+			}
+			require.Equal(t, want, get(c, "encoding").Int())
+			require.EqualValues(t, -5, get(c, "start").Int())
+			require.EqualValues(t, 5, get(c, "end").Int())
+			require.Equal(t, "data", string(get(c, "data").Bytes()))
+		}
+	}
+}
+
+// oneChunk is a source of one series with one chunk.
+type oneChunk struct {
+	Source
+	enc chunkenc.Encoding
+}
+
+func (o oneChunk) Stream(_ context.Context, mint, maxt int64, yield func([]engine.KeyedSeries) error, _ ...*labels.Matcher) error {
+	return yield([]engine.KeyedSeries{{
+		Key:    []byte("\x0a\x06\x0a\x01a\x12\x01b"),
+		Chunks: []engine.Chunk{{MinT: mint, MaxT: maxt, Enc: o.enc, Data: []byte("data")}},
+	}})
 }
