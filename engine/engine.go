@@ -27,6 +27,7 @@ type Engine struct {
 	progress progress
 	forecast forecast
 	opened   time.Time
+	starts   startFile     // as this start has counted it; Recover's
 	limiter  *rate.Limiter // of the writing of images; nil = no limit
 
 	// appending is held for reading by every append, and for writing by Close.
@@ -78,6 +79,7 @@ func (e *Engine) Recover(ctx context.Context) error {
 	if err != nil { // it serves the operator only
 		e.cfg.Logger.Error("this start will not count, should it fail", "err", err)
 	}
+	e.starts = starts
 	e.forecast.begin(starts)
 	if starts.careful() {
 		e.cfg.Logger.Warn("the starts before this one did not become ready; images are written while the log is replayed, so that what this one gets done stays done",
@@ -98,6 +100,17 @@ func (e *Engine) Recover(ctx context.Context) error {
 		e.cfg.Logger.Error("this start counts as a failed one, although it is ready", "err", err)
 	}
 	return nil
+}
+
+// settled notes that a careful start has got something done.
+func (e *Engine) settled() {
+	if e.starts.Settled {
+		return
+	}
+	e.starts.Settled = true
+	if err := e.dir.writeStarts(e.starts); err != nil {
+		e.cfg.Logger.Error("if this start fails, the next one goes in smaller steps than it needs to", "err", err)
+	}
 }
 
 // logProgress says every few seconds how far a long recovery is.

@@ -16,13 +16,17 @@ import (
 // carefully: it replays the log in small windows, and after each stretch of it writes an image of one stripe after
 // another. Whenever it is killed, the next start goes on behind the last of these images.
 //
-// It takes longer, by an image of what changed for each stretch. Behind damage no more images are written.
+// It takes longer, by an image of what changed for each stretch; therefore a stretch is as long as the images. A start
+// that ends before the first of its stretches makes those of the next one half as long, so that in the end a stretch
+// and its images fit into whatever time starts are given. Behind damage no more images are written.
 
 const (
 	// carefulWindow is in samples, the most that are decoded together.
 	carefulWindow = 32 << 10
-	// carefulSegments is the length of a stretch: 64 MiB of log at the default size, some 8M samples.
+	// carefulSegments is the least length of a stretch at first: 64 MiB of log at the default size, some 8M samples.
 	carefulSegments = 4
+	// carefulHalves is how often that is halved at most.
+	carefulHalves = 6
 )
 
 // recoverCarefully makes a recovery write images as it goes. done gives back what that takes.
@@ -38,7 +42,7 @@ func (t *Tenant) recoverCarefully(store *ckpt.Store, epoch uint64, opts *walio.R
 	t.epoch = epoch // of whoever wrote the log
 	m := newImager(t, store)
 	m.bufs = make([]copyBuffer, 1)
-	opts.SettleBytes = carefulSegments * t.e.cfg.SegmentSize
+	opts.SettleBytes = max(carefulSegments*t.e.cfg.SegmentSize, t.recovered.ImageBytes) >> t.e.starts.Halves
 	opts.Settle = m.settle
 	return m.release
 }
@@ -63,6 +67,7 @@ func (m *imager) settle(ctx context.Context, at walio.Settled) error {
 		images++
 		m.t.e.cfg.crash("settled")
 	}
+	m.t.e.settled()
 	m.t.e.cfg.Logger.Info("the start so far is durable", "tenant", m.t.id, "commit", at.Commit, "images", images, "seconds", time.Since(begun).Seconds())
 	return nil
 }

@@ -18,6 +18,10 @@ import (
 type startFile struct {
 	// Failed counts the starts in a row, this one included, that have not become ready.
 	Failed int `json:"failed_starts"`
+	// Halves is how often the stretches of a careful start have been halved, Settled whether the last one came to the
+	// end of a stretch.
+	Halves  int  `json:"halves,omitempty"`
+	Settled bool `json:"settled,omitempty"`
 	// Speed is what starts have shown so far.
 	Speed restartSpeed `json:"speed"`
 }
@@ -38,7 +42,11 @@ func (d *directory) begun() (startFile, error) {
 	if err != nil {
 		return s, err
 	}
+	if s.careful() && !s.Settled {
+		s.Halves = min(s.Halves+1, carefulHalves)
+	}
 	s.Failed++
+	s.Settled = false
 	return s, d.writeStarts(s)
 }
 
