@@ -13,6 +13,7 @@ import (
 	"github.com/rekindledb/rekindle/arena/disk"
 	"github.com/rekindledb/rekindle/engine"
 	"github.com/rekindledb/rekindle/rpc/handover"
+	"github.com/rekindledb/rekindle/rpc/ring"
 )
 
 const (
@@ -48,6 +49,22 @@ func (p *operator) receive(ctx context.Context, recv func() ([]byte, error)) err
 	}
 	log.Info("hand-over received")
 	return nil
+}
+
+// handOverOrKeep is what a stop does for data that has no log. was is the state before LEAVING; a READONLY ingester's place
+// is not taken by anybody.
+func (p *operator) handOverOrKeep(ctx context.Context, was ring.State) (handed bool, err error) {
+	if p.retries == 0 || was != ring.Active && was != ring.ReadOnly || p.gate.Enter() != nil {
+		return false, nil
+	}
+	defer p.gate.Leave()
+	p.db.settle()
+	if was == ring.Active {
+		if err = p.handOver(ctx); err == nil {
+			return true, nil
+		}
+	}
+	return false, errors.Join(err, p.timed(func() error { return p.keep(ctx) }))
 }
 
 // handOver gives what is in memory to a PENDING ingester, which takes the tokens with it. Nothing is appended any more.

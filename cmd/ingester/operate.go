@@ -133,17 +133,7 @@ func (p *operator) leave(ctx context.Context) error {
 	}
 	was := p.State()
 	tell(p.Leave)
-	handed := false
-	var err error
-	if p.retries > 0 && was == ring.Active && p.gate.Enter() == nil {
-		p.db.settle()
-		err = p.handOver(ctx)
-		handed = err == nil
-		if err != nil {
-			err = errors.Join(err, p.timed(func() error { return p.keep(ctx) }))
-		}
-		p.gate.Leave()
-	}
+	handed, err := p.handOverOrKeep(ctx, was)
 	time.Sleep(p.sleep)
 	prepared, stat := p.ShutdownPrepared()
 	warn(stat)
