@@ -61,8 +61,8 @@ type ImageStats struct {
 	Images, Failed uint64
 	Bytes          uint64
 	Seconds        float64 // spent on rounds that published images
-	LongestHold    time.Duration
-	Broken         int // stripes whose memory contradicts itself
+	Holds          Holds   // of a stripe's lock, to copy it
+	Broken         int     // stripes whose memory contradicts itself
 }
 
 const (
@@ -368,7 +368,7 @@ func (m *imager) count(begun time.Time) {
 	st, published := &m.mu.stats, false
 	for i := range m.shots {
 		x := &m.shots[i]
-		st.LongestHold = max(st.LongestHold, x.held)
+		st.Holds.Add(x.holds)
 		switch {
 		case x.err == nil:
 			st.Images++

@@ -19,10 +19,10 @@ type shot struct {
 	commit uint64
 	meta   ckpt.Meta
 	copy   *arena.Copy
-	tail   int64         // what the stripe's tail was: given back if the image fails
-	entry  int64         // where it stands among the entries given to the log
-	held   time.Duration // the longest that the stripe's lock was held for the copy
-	err    error         // why it will not be published
+	tail   int64  // what the stripe's tail was: given back if the image fails
+	entry  int64  // where it stands among the entries given to the log
+	holds  *Holds // of the stripe's lock for the copy
+	err    error  // why it will not be published
 }
 
 func (x *shot) fail(err error) {
@@ -46,8 +46,8 @@ type copyBuffer struct {
 	region *arena.Region
 	data   []byte
 	copy   arena.Copy
-	w      *ckpt.Writer  // that the copy is for
-	held   time.Duration // the longest that the stripe's lock was held for it so far
+	w      *ckpt.Writer // that the copy is for
+	holds  Holds        // of the stripe's lock for it
 }
 
 // copyStep is how much is copied under a stripe's lock at a time, before the commit that the image is of: some
@@ -87,7 +87,7 @@ func (b *copyBuffer) release() {
 // prepare copies a stripe step by step while it is used. What changes meanwhile, shoot copies again: it has little
 // left to do, so that no push waits for long, however many series the stripe has.
 func (m *imager) prepare(s *stripe, b *copyBuffer) {
-	b.held = 0
+	b.holds = Holds{}
 	s.hold(b, func() {
 		b.w = m.store.Begin(s.id)
 		b.copy.Begin(s.a, uint8(b.w.Slot), b.w.All, b.data)
@@ -103,7 +103,7 @@ func (s *stripe) hold(b *copyBuffer, do func()) {
 	defer s.mu.Unlock()
 	begun := time.Now()
 	do()
-	b.held = max(b.held, time.Since(begun))
+	b.holds.add(time.Since(begun))
 }
 
 // shoot completes the copy of a stripe whose pending entries are all in commits up to commit. Under the stripe's lock.
@@ -114,9 +114,9 @@ func (m *imager) shoot(s *stripe, commit uint64, b *copyBuffer) shot {
 		exit(s.id, "an image was asked for", nil)
 	}
 	b.copy.Finish(s.a)
-	x := shot{w: b.w, stripe: s, commit: commit, meta: s.meta(m.t, commit), copy: &b.copy, tail: s.tail.Swap(0), entry: m.t.logged.Load()}
+	x := shot{w: b.w, stripe: s, commit: commit, meta: s.meta(m.t, commit), copy: &b.copy, holds: &b.holds, tail: s.tail.Swap(0), entry: m.t.logged.Load()}
 	s.imaging.Store(x.tail)
-	x.held = max(b.held, time.Since(begun))
+	b.holds.add(time.Since(begun))
 	return x
 }
 

@@ -177,10 +177,12 @@ func (s *server) metrics(ctx context.Context) (map[string]float64, error) {
 	return values, nil
 }
 
-// figures are those metrics of an ingester that are about restarts; empty of others.
+// figures are those metrics of an ingester that are about restarts and images; empty of others.
 func (s *server) figures(ctx context.Context) (map[string]float64, error) {
 	all, err := s.metrics(ctx)
-	maps.DeleteFunc(all, func(name string, _ float64) bool { return !strings.HasPrefix(name, "rekindle_re") })
+	maps.DeleteFunc(all, func(name string, _ float64) bool {
+		return !strings.HasPrefix(name, "rekindle_re") && !strings.HasPrefix(name, "rekindle_image_")
+	})
 	return all, err
 }
 

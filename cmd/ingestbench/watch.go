@@ -65,6 +65,8 @@ const (
 	metricTail       = "rekindle_restart_tail_samples"
 	metricForecast   = "rekindle_restart_forecast_seconds"
 	metricHold       = "rekindle_image_hold_seconds"
+	metricLocks      = "rekindle_image_lock_seconds_count"
+	metricLocks1ms   = `rekindle_image_lock_seconds_bucket{le="0.001"}`
 )
 
 // rate is a curve of MB/s, of windows of some length that begin with each sample, and the mean and the greatest of them.

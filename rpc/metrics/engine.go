@@ -35,6 +35,7 @@ func (*Engine) Describe(to chan<- *prometheus.Desc) {
 	to <- discardedSamples
 	to <- discardedExemplars
 	to <- discardedMetadata
+	to <- imageLocks
 	to <- restartForecast
 	to <- restartLast
 	to <- failedStarts
@@ -68,6 +69,7 @@ func (e *Engine) Collect(to chan<- prometheus.Metric) {
 	}, len(summaries))
 	replays := newReplays()
 	var offHeap [arena.NumPurposes]float64
+	var locks engine.Holds
 	var st engine.Stats
 	for _, t := range tenants {
 		t.Stats(&st)
@@ -79,6 +81,7 @@ func (e *Engine) Collect(to chan<- prometheus.Metric) {
 			times[i].sum += summaries[i].sum(&st)
 		}
 		replays.observe(recovery(&st))
+		locks.Add(&st.Images.Holds)
 		for p, n := range st.Memory {
 			offHeap[p] += float64(n)
 		}
@@ -103,9 +106,20 @@ func (e *Engine) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstSummary(summaries[i].desc, times[i].count, times[i].sum, nil)
 	}
 	to <- prometheus.MustNewConstHistogram(walReplay, replays.count, replays.sum, replays.buckets)
+	to <- lockTimes(&locks)
 	for p, n := range offHeap {
 		to <- prometheus.MustNewConstMetric(memory, prometheus.GaugeValue, n, arena.Purpose(p).String())
 	}
+}
+
+// lockTimes is a histogram of what images cost pushes.
+func lockTimes(h *engine.Holds) prometheus.Metric {
+	upTo, n := map[float64]uint64{}, uint64(0)
+	for i, bound := range engine.HoldBounds {
+		n += h.Classes[i]
+		upTo[bound.Seconds()] = n
+	}
+	return prometheus.MustNewConstHistogram(imageLocks, n+h.Classes[len(engine.HoldBounds)], h.Sum.Seconds(), upTo)
 }
 
 // collectStart shows how the start goes, went, and would go now.

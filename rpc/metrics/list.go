@@ -13,6 +13,8 @@ var (
 	discardedExemplars = describe("cortex_discarded_exemplars_total", "Exemplars that were not stored, and why.", "reason", "user")
 	discardedMetadata  = describe("cortex_discarded_metadata_total", "Entries of metadata that were not kept, and why.", "reason", "user")
 
+	imageLocks = describe("rekindle_image_lock_seconds", "Times that a stripe was locked to be copied: pushes to it waited.")
+
 	restartForecast = describe("rekindle_restart_forecast_seconds", "How long a restart would take, from the start of the process to ready, if the process were killed now and the page cache stayed.")
 	restartLast     = describe("rekindle_restart_last_seconds", "How long the start of this process took, by phase, from opening the data directory. 0 before it is ready.", "phase")
 	failedStarts    = describe("rekindle_restart_failed_starts", "Starts in a row before this one that did not become ready. From 2 on a start writes images while it replays the log, which takes longer.")
@@ -96,7 +98,7 @@ var totals = []metric{
 	counter("rekindle_image_seconds_total", "Time spent on published images.",
 		func(s *engine.Stats) float64 { return s.Images.Seconds }),
 	largest("rekindle_image_hold_seconds", "Longest time that a stripe was locked to be copied: pushes to it waited.",
-		func(s *engine.Stats) float64 { return s.Images.LongestHold.Seconds() }),
+		func(s *engine.Stats) float64 { return s.Images.Holds.Longest.Seconds() }),
 	gauge("rekindle_image_broken_stripes", "Stripes whose memory contradicts itself. Above 0: they are not imaged any more and their log is kept; report it, and restart.",
 		func(s *engine.Stats) float64 { return float64(s.Images.Broken) }),
 
