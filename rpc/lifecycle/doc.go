@@ -12,6 +12,9 @@
 //	                           ▼                      │
 //	                        LEAVING ──────────────────┘ Unregister, or the process ends and the entry stays
 //
+// JOINING is also what a PENDING instance is while another's data comes in (Receiving): Claim makes it ACTIVE with the
+// other's tokens, GiveUp PENDING again.
+//
 // ACTIVE and READONLY take pushes, all states answer queries: Accepting says which it is. READONLY takes them from
 // distributors that have not heard of it yet, for tenants that it has; a new tenant would keep it from ever getting empty.
 //
