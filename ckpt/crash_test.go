@@ -231,6 +231,10 @@ func TestCrashInRecovery(t *testing.T) {
 			st.m, st.s = loaded(0, bytesOf), s
 			st.m.past = past
 			st.begun = max(st.begun, l.Entry.Commit)
+			// Whoever takes over says so before anything else. From then on the catalogue names nothing that he did not
+			// find whole: an unsynced image of the life before could become whole again, when the next one in its slot
+			// writes the block that it lacked.
+			must(t, s.Publish(Update{Epoch: uint64(life) + 2, EpochStart: st.begun + 1, SyncedThrough: s.Catalogue().SyncedThrough}))
 			switch commit := st.begun + 10; r.IntN(3) {
 			case 0:
 				must(t, st.image(commit)())
