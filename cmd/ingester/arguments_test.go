@@ -158,7 +158,7 @@ func TestLifecyclerDefaultsAndAliases(t *testing.T) {
 
 var update = flag.Bool("update", false, "write the reference of arguments anew")
 
-const referenceFile = "../../docs/arguments.md"
+const referenceFile = "ARGUMENTS.md"
 
 // The reference of arguments says what the program does. After a change: go test ./cmd/ingester -run Reference -update
 func TestReference(t *testing.T) {
