@@ -1,0 +1,63 @@
+package engine
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rekindledb/rekindle/arena/disk/faultfs"
+)
+
+// What the forecast counts is what a restart finds: after random pushes and images, in the middle of all of it, after a
+// restart, and while an image is on its way that the kill will take.
+func TestForecastCountsWhatARestartFinds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem, j := faultfs.NewMem(), newJournal()
+		c := memConfig(t, mem, byHand)
+		e := start(t, c)
+		k := 0
+		push := func(n int) {
+			for range n {
+				k++
+				require.NoError(t, j.push(t, e, "t", offers(40+k/2, k)...))
+			}
+		}
+		check := func(when string) {
+			t.Helper()
+			said := e.Tenant("t").restartWork()
+			c.FS = mem.Kill()
+			next := start(t, c)
+			r := next.Tenant("t").recovered
+			require.Equal(t, said.imageBytes, r.ImageBytes, when)
+			require.InDelta(t, r.Samples, said.samples, float64(c.Stripes), when) // a start adds one to each tail
+			require.Equal(t, said.series, int64(r.Series), when)
+			require.GreaterOrEqual(t, r.Entries, said.entries, when) // it is read in pieces of many commits
+			require.GreaterOrEqual(t, said.entries, said.samples+said.series, when)
+			require.NoError(t, next.Close())
+		}
+		push(30)
+		check("no image yet")
+		imageAll(t, e)
+		check("all of it is in images")
+		push(20)
+		imageStripes(t, e, 1, 2)
+		push(20)
+		check("images of different moments")
+
+		c.FS = mem.Kill()
+		require.NoError(t, e.Close())
+		mem = c.FS.(*faultfs.Mem)
+		e = start(t, c)
+		check("after a restart")
+		push(10)
+		e.cfg.crash = func(point string) {
+			if point == "publish" {
+				check("images are written and not published")
+			}
+		}
+		imageStripes(t, e, 0, 3)
+		check("at the end")
+		require.NoError(t, e.Close())
+	})
+}
