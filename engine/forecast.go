@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -53,45 +54,51 @@ func (w restartWork) log(stripes int) time.Duration {
 
 func restartCores(stripes int) float64 { return float64(min(runtime.GOMAXPROCS(0), stripes)) }
 
-// restartSpeed is how long parts of a restart take here, as a multiple of what the constants say; 0 = not known.
+// restartSpeed is how long parts of a restart take here, as a multiple of what the constants say.
 type restartSpeed struct {
-	Images float64 `json:"images"`
-	Log    float64 `json:"log"`
-	Rest   float64 `json:"rest_seconds"`
+	Images observed `json:"images"`
+	Log    observed `json:"log"`
+	Rest   observed `json:"rest"`
 }
 
-func (s restartSpeed) images(d time.Duration) time.Duration { return scaled(d, s.Images) }
-func (s restartSpeed) log(d time.Duration) time.Duration    { return scaled(d, s.Log) }
+func (s *restartSpeed) images(d time.Duration) time.Duration { return s.Images.of(d) }
+func (s *restartSpeed) log(d time.Duration) time.Duration    { return s.Log.of(d) }
+func (s *restartSpeed) rest() time.Duration                  { return s.Rest.of(restartRest) }
 
-func (s restartSpeed) rest() time.Duration {
-	if s.Rest == 0 {
-		return restartRest
-	}
-	return time.Duration(s.Rest * float64(time.Second))
-}
-
-func scaled(d time.Duration, factor float64) time.Duration {
-	if factor == 0 {
-		return d
-	}
-	return time.Duration(float64(d) * factor)
-}
-
-// learn takes a start into account. One start alone may have been disturbed: the ones before count as much.
+// learn takes a start into account.
 func (s *restartSpeed) learn(r *Restart, expected Restart) {
-	blend := func(old *float64, now float64) {
-		if *old == 0 {
-			*old = now
-		}
-		*old = (*old + now) / 2
-	}
 	if expected.Images > restartMeasurable {
-		blend(&s.Images, float64(r.Images)/float64(expected.Images))
+		s.Images.learn(r.Images, expected.Images)
 	}
 	if expected.Log > restartMeasurable {
-		blend(&s.Log, float64(r.Log)/float64(expected.Log))
+		s.Log.learn(r.Log, expected.Log)
 	}
-	blend(&s.Rest, r.Rest.Seconds())
+	s.Rest.learn(r.Rest, restartRest)
+}
+
+// observed is a factor that was seen some times.
+type observed struct {
+	Factor float64 `json:"factor"`
+	Times  int     `json:"times"`
+}
+
+func (o *observed) of(d time.Duration) time.Duration {
+	if o.Times == 0 {
+		return d
+	}
+	return time.Duration(float64(d) * o.Factor)
+}
+
+// learn moves the factor towards what was seen now. A start may have been disturbed by others: the first one counts as
+// much as the constants, and none for more than a fourth.
+func (o *observed) learn(took, expected time.Duration) {
+	if o.Times == 0 {
+		o.Factor = 1
+	}
+	o.Times++
+	weight := 1 / float64(min(o.Times+1, 4))
+	now := max(float64(took)/float64(expected), 0.01)
+	o.Factor = math.Exp((1-weight)*math.Log(o.Factor) + weight*math.Log(now))
 }
 
 // Restart is how long a restart takes, by phase; Rest is what is neither. What comes before Open is not in it.

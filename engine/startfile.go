@@ -33,7 +33,7 @@ func (s *startFile) careful() bool { return s.Failed > carefulAfter }
 
 const (
 	startFileName = "starts.json"
-	startFileSize = 256 // always, so that it needs no room later
+	startFileSize = 512 // always, so that it needs no room later
 )
 
 // begun reads the file, counts one more start in it, and returns it.
