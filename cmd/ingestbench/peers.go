@@ -104,8 +104,9 @@ type peerCase struct {
 	Name   string
 	Series int
 
-	Create, Append phase // of the server's process
-	Resident       int64 // when everything was sent
+	Create, Append phase    // of the server's process
+	Resident       int64    // when everything was sent
+	Stream         streamed // if it has gRPC
 	Pushes         []push
 	Watched        []watched
 
@@ -152,6 +153,14 @@ func (r *peersRun) measure(ctx context.Context, p peer) (c peerCase, err error) 
 		part.p.Wall, part.p.CPU, part.p.Samples = time.Since(begin).Seconds(), cpuTimeOf(s.pid)-cpu, int(st.acked.Load()-acked)
 	}
 	c.Resident = memoryOf(s.pid).Resident
+	if s.grpc != "" {
+		if c.Stream, err = s.measureStream(ctx); err != nil {
+			return c, err
+		}
+		if c.Stream.Series != c.Series {
+			return c, fmt.Errorf("a QueryStream of all series had %d of %d", c.Stream.Series, c.Series)
+		}
+	}
 	st.keep = true
 	w := startWatch(ctx, s, 200*time.Millisecond)
 	err = st.run(ctx, s, r.s.Scrapes+r.paced, r.pace, progress("samples at a pace"))
@@ -201,6 +210,7 @@ func (r *peersRun) report() *report {
 		r.s.Scrapes, r.paced, r.pace, r.s.Request, r.s.Writers)
 	g := grid{Title: "Taking samples in", Columns: []string{"", "series", "ns a new series", "ns a sample", "samples a second", "resident B a series"}}
 	k := grid{Title: "Restarting", Columns: []string{"", "series", "ready after kill -9, s", "CPU, s", "peak MB", "samples before", "found", "acknowledged", "found after", "clean stop, s", "start after it, s"}}
+	q := grid{Title: fmt.Sprintf("All chunks by QueryStream, the fastest of %d times", streamRounds), Columns: []string{"", "series", "s", "CPU, s", "MB"}}
 	l := grid{Title: fmt.Sprintf("Pushes of %d samples, a scrape in %v, in ms", r.s.Request, r.pace), Columns: append([]string{"", "series"}, latencyColumns[1:]...)}
 	restart := byPeer(r.cases, func(c *peerCase) float64 { return c.Ready })
 	bytes := byPeer(r.cases, func(c *peerCase) float64 { return float64(c.Resident) / float64(c.Series) })
@@ -210,6 +220,9 @@ func (r *peersRun) report() *report {
 		c := &r.cases[i]
 		series := strconv.Itoa(c.Series)
 		g.add(c.Name, series, figure(c.Create.cpuPerSample()*1e9), figure(c.Append.cpuPerSample()*1e9), figure(float64(c.Append.Samples)/c.Append.Wall), figure(float64(c.Resident)/float64(c.Series)))
+		if c.Stream.Series > 0 {
+			q.add(c.Name, series, figure(c.Stream.Wall), figure(c.Stream.CPU), figure(float64(c.Stream.Bytes)/1e6))
+		}
 		k.add(c.Name, series, figure(c.Ready), figure(c.ReadyCPU), figure(float64(c.ReadyPeak)/1e6), strconv.Itoa(c.AckedBefore), strconv.Itoa(c.FoundBefore), strconv.Itoa(c.Acked), strconv.Itoa(c.Found), figure(c.Stop), figure(c.Start))
 		l.add(append([]string{c.Name, series}, latencies("", c.Pushes)[1:]...)...)
 		if c.Series == r.cases[len(r.cases)-1].Series && len(c.Watched) > 0 {
@@ -224,7 +237,7 @@ func (r *peersRun) report() *report {
 			}
 		}
 	}
-	rep.Tables = append(rep.Tables, g, k, l)
+	rep.Tables = append(rep.Tables, g, q, k, l)
 	rep.Charts = append(rep.Charts,
 		chart{Title: "Ready after kill -9", X: "series", Y: "s", Log: true, Curves: restart},
 		chart{Title: "Resident memory", X: "series", Y: "B a series", Curves: bytes},
