@@ -65,7 +65,8 @@ type Config struct {
 	// MaxPendingBytes bounds what waits for the log, and what waits for the chunk files, of one tenant; beyond
 	// it pushes are refused with 503. Default 256 MiB.
 	MaxPendingBytes int64
-	// MatchCacheBytes bounds the memory of evaluated regular expressions. Default 64 MiB.
+	// MatchCacheBytes bounds the memory of what queries learnt of label values: half of it which of them a regular
+	// expression accepts, half of it which distinct ones a label has. Default 64 MiB.
 	MatchCacheBytes int64
 
 	Logger *slog.Logger     // default slog.Default()

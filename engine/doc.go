@@ -66,9 +66,10 @@
 //	walio, ckpt         have locks of their own and call back only as Drain (committer) and Names (Cut), which
 //	                    take stripe.mu
 //
-// Inside a stripe the arena, the root and the pending entries belong to the lock. Label bytes never change
-// and never move: they are read without it by whoever learnt their reference under it. Nothing else that
-// points into an arena leaves the lock; queries copy.
+// Inside a stripe the arena, the root and the pending entries belong to the lock. Label bytes and the blocks of
+// lists never change, as far as they are filled, and never move: they are read without it by whoever learnt their
+// reference, or copied the list's head, under it. Nothing else that points into an arena leaves the lock; queries
+// copy, lockStep series at a time, and give way every so often. query.go says what a query sees.
 //
 // A stripe's mutation counter is odd while it is being changed. A panic in such a moment ends the process,
 // because handlers would survive it and the half-changed stripe would go into an image.
@@ -80,6 +81,7 @@
 //	chunkfile.go chunkstore.go chunkread.go                    closed chunks
 //	image.go walk.go                                           images
 //	recover.go replay.go progress.go                           the start
-//	match.go matchcache.go query.go labels.go                  queries
+//	query.go match.go judge.go postings.go copyout.go          series of a query
+//	labelquery.go values.go matchcache.go                      label names and values, what is remembered of them
 //	engine.go instance.go config.go                            the directory
 package engine

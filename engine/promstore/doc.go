@@ -4,13 +4,18 @@
 // # How a query goes through
 //
 //	Querier(mint, maxt)            remembers the range, touches nothing
-//	Select(ctx, hints, matchers)   Source.Select: matchers resolved, chunk bytes copied out under the stripes' read
+//	Select(ctx, hints, matchers)   Source.SelectPart: matchers resolved, chunk bytes copied out under the stripes'
 //	                               locks, once, here; then sharded, sorted and limited as the hints ask
 //	SeriesSet.Next, At             walks the list; ends with the context's error when the query is cancelled
-//	Series.Iterator                decodes the copied bytes in place with chunkenc, trimmed to the range
+//	Series.Iterator                decodes the copied bytes in place, trimmed to the range: floats with package xor,
+//	                               some ahead, other encodings with chunkenc
 //
 // After Select nothing refers to the engine: no lock is held while PromQL computes, and a slow reader never delays a
 // write.
+//
+// What is not looked at is not fetched. The series API gets no chunks. A selector without a range in an instant query
+// needs each series' last sample only; that it is PromQL who asks is said by Engine, since the same hints mean
+// everything when they come by remote read.
 //
 // # Answers are Prometheus's
 //
@@ -25,5 +30,5 @@
 //   - Select without matchers selects nothing.
 //   - A trimmed chunk that is asked for as a chunk is encoded anew; one that lies inside the range is passed on as it is.
 //
-// Nothing in this package is particular to floats: whatever chunk encoding the Source returns is decoded by chunkenc.
+// Whatever chunk encoding the Source returns is decoded; floats have a faster way.
 package promstore
