@@ -18,6 +18,7 @@ const (
 	restartImageByte = 0.6  // read, hashed and walked
 	restartEntry     = 35   // of the log, decoded, whether or not an image has it
 	restartSample    = 15   // applied
+	restartName      = 250  // of a series, decoded, whether or not an image has the series
 	restartSeries    = 1400 // made
 	restartLogByte   = 6    // of a log of samples, all of which are applied
 )
@@ -38,6 +39,7 @@ const (
 type restartWork struct {
 	imageBytes int64
 	entries    int64 // of the log behind the oldest image
+	names      int64 // of series, among them
 	samples    int64 // of them, those that their stripe's image does not have
 	series     int64 // to make
 }
@@ -48,7 +50,7 @@ func (w restartWork) images(stripes int) time.Duration {
 }
 
 func (w restartWork) log(stripes int) time.Duration {
-	ns := float64(w.entries)*restartEntry + float64(w.samples)*restartSample + float64(w.series)*restartSeries
+	ns := float64(w.entries)*restartEntry + float64(w.names)*restartName + float64(w.samples)*restartSample + float64(w.series)*restartSeries
 	return restartLog + time.Duration(ns/restartCores(stripes))
 }
 
@@ -112,14 +114,20 @@ type tailSince struct {
 	bytes atomic.Int64 // size of the newest image, 0 without one
 	next  atomic.Int64 // the index of the next series, as of that image
 	entry atomic.Int64 // Tenant.logged, as of that image
+	name  atomic.Int64 // the series that the tenant had made, as of that image
 	at    atomic.Int64 // when it was copied, Unix time in ns; of an earlier process's image, when this one read it
 }
 
-func (s *tailSince) set(bytes, next, entry int64, at time.Time) {
+func (s *tailSince) set(bytes, next int64, at time.Time) {
 	s.bytes.Store(bytes)
 	s.next.Store(next)
-	s.entry.Store(entry)
 	s.at.Store(at.UnixNano())
+}
+
+// log notes where in the log the image stands.
+func (s *tailSince) log(entry, name int64) {
+	s.entry.Store(entry)
+	s.name.Store(name)
 }
 
 // restartWork counts what a restart of the tenant would find.
@@ -127,8 +135,8 @@ func (t *Tenant) restartWork() (w restartWork) {
 	if t.wal == nil {
 		return w
 	}
-	logged := t.logged.Load()
-	first := logged
+	logged, created := t.logged.Load(), t.counts.created.Load()
+	entry, name := logged, created
 	for i := range t.stripes {
 		s := &t.stripes[i]
 		w.imageBytes += s.since.bytes.Load()
@@ -138,10 +146,10 @@ func (t *Tenant) restartWork() (w restartWork) {
 		}
 		w.series += s.tailSeries()
 		w.samples += tail
-		first = min(first, s.since.entry.Load())
+		entry, name = min(entry, s.since.entry.Load()), min(name, s.since.name.Load())
 	}
 	w.samples = max(w.samples-w.series, 0)
-	w.entries = logged - first
+	w.entries, w.names = logged-entry, created-name
 	return w
 }
 
@@ -221,7 +229,7 @@ func (e *Engine) learn(total time.Duration) {
 	var r, expected Restart
 	for _, t := range e.Tenants() {
 		w := restartWork{
-			imageBytes: t.recovered.ImageBytes, entries: t.recovered.Entries,
+			imageBytes: t.recovered.ImageBytes, entries: t.recovered.Entries, names: t.recovered.Names,
 			samples: int64(t.recovered.Samples), series: int64(t.recovered.Series),
 		}
 		r.Images += t.recovered.Images

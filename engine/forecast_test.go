@@ -34,6 +34,8 @@ func TestForecastCountsWhatARestartFinds(t *testing.T) {
 			require.Equal(t, said.series, int64(r.Series), when)
 			require.GreaterOrEqual(t, r.Entries, said.entries, when) // it is read in pieces of many commits
 			require.GreaterOrEqual(t, said.entries, said.samples+said.series, when)
+			require.GreaterOrEqual(t, r.Names, said.names, when)
+			require.GreaterOrEqual(t, said.names, said.series, when)
 			require.NoError(t, next.Close())
 		}
 		push(30)

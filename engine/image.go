@@ -257,7 +257,8 @@ func (m *imager) round(ctx context.Context, stripes []int) (err error) {
 	}
 	for i := range m.shots {
 		if x := &m.shots[i]; x.err == nil {
-			x.stripe.since.set(int64(x.meta.Extents)*arena.ExtentSize, int64(x.meta.MaxIndex)+1, x.entry, begun)
+			x.stripe.since.set(int64(x.meta.Extents)*arena.ExtentSize, int64(x.meta.MaxIndex)+1, begun)
+			x.stripe.since.log(x.entry, x.name)
 			x.stripe.chunks.dropOrphans()
 		} else {
 			m.last[x.stripe.id] = time.Time{} // still due

@@ -20,7 +20,7 @@ type RecoverStats struct {
 	Images                    time.Duration
 	Replay                    time.Duration
 	ImageBytes, LogBytes      int64
-	Entries                   int64  // of the log that were read
+	Entries, Names            int64  // of the log that were read, and of them, names of series
 	Series, Samples           uint64 // replayed from the log
 	Losses                    int    // entries added to the loss ledger
 	Unknown, Misplaced, Stale int64
@@ -68,7 +68,7 @@ func (t *Tenant) recover(ctx context.Context, store *ckpt.Store, p *progress) er
 	t.e.cfg.crash("recover-log")
 	t.recovered.Replay = time.Since(began)
 	t.recovered.LogBytes, t.recovered.Losses = res.Bytes, len(res.Losses)
-	t.recovered.Entries = int64(res.Read.Series + res.Read.Samples)
+	t.recovered.Entries, t.recovered.Names = int64(res.Read.Series+res.Read.Samples), int64(res.Read.Series)
 	t.recovered.Series, t.recovered.Samples = uint64(r.series.Load()), uint64(r.samples.Load())
 	t.recovered.Unknown, t.recovered.Misplaced, t.recovered.Stale = r.unknown.Load(), r.misplaced.Load(), r.stale.Load()
 	if err := t.finishStripes(&res); err != nil {
@@ -166,7 +166,7 @@ func (t *Tenant) adopt(s *stripe, im *ckpt.Image) error {
 	if err := s.walk(); err != nil {
 		return errors.Join(err, s.detach())
 	}
-	s.since.set(int64(im.Size()), int64(im.Meta.MaxIndex)+1, 0, time.Now())
+	s.since.set(int64(im.Size()), int64(im.Meta.MaxIndex)+1, time.Now())
 	lengths := map[uint32]int64{}
 	for _, c := range im.Meta.Chunks {
 		lengths[uint32(c.ID)] = c.Length
@@ -244,7 +244,7 @@ func (t *Tenant) finishStripes(res *walio.Result) error {
 			// those of a stripe that got nothing.
 			s.root.drained = res.Position.Commit
 			s.tail.Add(1)
-			s.since.entry.Store(-t.recovered.Entries)
+			s.since.log(-t.recovered.Entries, -t.recovered.Names)
 		}
 		s.a.TouchRoot()
 		raiseTo(&t.maxT, s.root.maxT)

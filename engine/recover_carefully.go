@@ -97,7 +97,7 @@ func (m *imager) settleStripe(s *stripe, at walio.Settled) error {
 		return err
 	}
 	s.replayed = false
-	s.since.set(int64(x.meta.Extents)*arena.ExtentSize, int64(x.meta.MaxIndex)+1, 0, time.Now())
+	s.since.set(int64(x.meta.Extents)*arena.ExtentSize, int64(x.meta.MaxIndex)+1, time.Now())
 	s.chunks.dropOrphans()
 	return nil
 }

@@ -20,9 +20,10 @@ type shot struct {
 	meta   ckpt.Meta
 	copy   *arena.Copy
 	tail   int64  // what the stripe's tail was: given back if the image fails
-	entry  int64  // where it stands among the entries given to the log
 	holds  *Holds // of the stripe's lock for the copy
 	err    error  // why it will not be published
+	// Where it stands among the entries given to the log, and among the series made.
+	entry, name int64
 }
 
 func (x *shot) fail(err error) {
@@ -114,7 +115,7 @@ func (m *imager) shoot(s *stripe, commit uint64, b *copyBuffer) shot {
 		exit(s.id, "an image was asked for", nil)
 	}
 	b.copy.Finish(s.a)
-	x := shot{w: b.w, stripe: s, commit: commit, meta: s.meta(m.t, commit), copy: &b.copy, holds: &b.holds, tail: s.tail.Swap(0), entry: m.t.logged.Load()}
+	x := shot{w: b.w, stripe: s, commit: commit, meta: s.meta(m.t, commit), copy: &b.copy, holds: &b.holds, tail: s.tail.Swap(0), entry: m.t.logged.Load(), name: m.t.counts.created.Load()}
 	s.imaging.Store(x.tail)
 	b.holds.add(time.Since(begun))
 	return x

@@ -116,6 +116,8 @@ var totals = []metric{
 		func(s *engine.Stats) float64 { return float64(s.Recover.ImageBytes) }),
 	gauge("rekindle_recovery_entries", "Entries of the log read at start, those included that the images had.",
 		func(s *engine.Stats) float64 { return float64(s.Recover.Entries) }),
+	gauge("rekindle_recovery_names", "Names of series among them.",
+		func(s *engine.Stats) float64 { return float64(s.Recover.Names) }),
 	gauge("rekindle_recovery_samples", "Samples replayed at start.",
 		func(s *engine.Stats) float64 { return float64(s.Recover.Samples) }),
 	gauge("rekindle_recovery_series", "Series made at start from what the log says.",
