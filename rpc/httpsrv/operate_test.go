@@ -149,7 +149,7 @@ func TestOperatorPaths(t *testing.T) {
 func TestChangeByGetOff(t *testing.T) {
 	f := &fakeOperator{}
 	s := operatorServer(t, f, false, &bytes.Buffer{})
-	for _, path := range []string{"/flush", "/ingester/flush", "/shutdown", "/ingester/shutdown", "/ingester/mode?mode=READONLY", "/ingester/renewTokens"} {
+	for _, path := range []string{"/flush?wait=true", "/ingester/flush?wait=true", "/shutdown", "/ingester/shutdown", "/ingester/mode?mode=READONLY", "/ingester/renewTokens"} {
 		if code, _ := ask(t, http.MethodGet, s.URL+path); code != http.StatusMethodNotAllowed || len(f.did) > 0 {
 			t.Errorf("GET %s: %d, did %v", path, code, f.did)
 		}
