@@ -12,17 +12,20 @@ import (
 // A tiny run asks both systems every question twice, and both give the same answers, which the program checks. So
 // the benchmark cannot rot.
 func TestReadOfATinyRun(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "figures.json")
+	file := filepath.Join(t.TempDir(), "figures")
 	require.NoError(t, dispatch(t.Context(), []string{
-		"read", "-series=10000", "-scrapes=8", "-for=5ms", "-runs=2", "-rate=10000", "-dir=" + t.TempDir(), "-json=" + file,
+		"read", "-series=10000", "-scrapes=8", "-for=5ms", "-runs=2", "-rate=10000", "-dir=" + t.TempDir(), "-out=" + file,
 	}))
-	b, err := os.ReadFile(file)
+	b, err := os.ReadFile(file + ".json")
 	require.NoError(t, err)
-	var figures struct {
-		Questions            []string
-		Rekindle, Prometheus readFigures
+	var written struct {
+		Data struct {
+			Questions            []string
+			Rekindle, Prometheus readFigures
+		}
 	}
-	require.NoError(t, json.Unmarshal(b, &figures))
+	require.NoError(t, json.Unmarshal(b, &written))
+	figures := written.Data
 	for _, f := range []readFigures{figures.Rekindle, figures.Prometheus} {
 		for _, timings := range [][]timing{f.Quiet, f.Loaded} {
 			require.Len(t, timings, len(figures.Questions))
