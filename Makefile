@@ -5,6 +5,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 LDFLAGS    = -X github.com/prometheus/common/version.Version=$(VERSION)
 FUZZTIME  ?= 30s
 KILLS     ?= 200
+ROUNDS    ?= 2
 OUTAGE    ?= 10s
 ARGS      ?=
 TESTFLAGS ?=
@@ -55,7 +56,11 @@ e2e: build ## a real Prometheus and node_exporter: answers compared sample for s
 	cd bench/interop && $(GO) test ./answers && $(GO) build -o ../../bin/e2e ./e2e
 	bin/e2e -ingester bin/ingester -prometheus bin/prometheus $(ARGS)
 
-interop: build ## Cortex 1.21.1's own client, as its distributors and queriers use it, against every method of the ingester
+interop: build ## our ingesters in an unmodified Cortex 1.21.1: answers, kills, roll-outs, ROUNDS of each fault (2 if not given), its client
+	cd bench/interop && $(GO) build -tags remove_all_sd -o ../../bin/prometheus github.com/prometheus/prometheus/cmd/prometheus
+	cd bench/interop/cortex && $(GO) build -tags "netgo slicelabels" -o ../../../bin/cortex github.com/cortexproject/cortex/cmd/cortex
+	cd bench/interop && $(GO) test ./answers && $(GO) build -o ../../bin/cluster ./cluster
+	bin/cluster -ingester bin/ingester -cortex bin/cortex -prometheus bin/prometheus -rounds $(ROUNDS) $(ARGS)
 	cd bench/interop/cortex && $(GO) test -count=1 -tags "netgo slicelabels" . -args -ingester $(CURDIR)/bin/ingester
 
 bench: build ## the table of the README: our engine beside Prometheus's on the same input
@@ -66,12 +71,13 @@ bench-peers: build ## the same stream to Rekindle, Prometheus and Cortex as serv
 	cd bench/interop/cortex && $(GO) build -tags "netgo slicelabels" -o ../../../bin/cortex github.com/cortexproject/cortex/cmd/cortex
 	bin/ingestbench peers -out bench/results/$$(date -u +%F)-peers $(ARGS)
 
-ci: test ## what .ci/run calls: test, race, darwin, short fuzz, e2e
+ci: test ## what .ci/run calls: test, race, darwin, short fuzz, ring, e2e, interop
 	GOOS=darwin $(GO) vet ./...
 	$(MAKE) race
 	$(MAKE) fuzz FUZZTIME=5s
 	$(MAKE) ring
 	$(MAKE) e2e
+	$(MAKE) interop
 	bin/ingestbench -series 2000 -scrapes 5
 	bin/ingestbench demo -series 2000 -scrapes 5
 

@@ -101,6 +101,24 @@ func (a API) do(ctx context.Context, method, path string, form url.Values) (json
 	return envelope.Data, nil
 }
 
+// Text reads a page.
+func Text(ctx context.Context, url string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answers %s: %.300s", url, resp.Status, text)
+	}
+	return string(text), err
+}
+
 func parseAnswer(data []byte) (Answer, error) {
 	var typed struct {
 		ResultType string          `json:"resultType"`

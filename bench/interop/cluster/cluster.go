@@ -15,31 +15,39 @@ import (
 const (
 	tenant = "interop" // of what Prometheus sends and the ruler records
 
-	// heartbeats are more frequent than by default, so that a frozen ingester is found out sooner.
-	heartbeatPeriod  = 2 * time.Second
-	heartbeatTimeout = 10 * time.Second
+	// Heartbeats are more frequent than by default, so that a frozen ingester is found out sooner. The timeout is so much longer
+	// than the store is gone: without a store Cortex calls everybody unhealthy after it.
+	heartbeatPeriod = time.Second
+	heartbeatSlack  = 8 * time.Second
 )
 
 // cluster is Cortex without its ingesters, and ingesters.
 type cluster struct {
-	name string
-	kv   kv
+	name        string
+	kv          kv
+	storeOutage time.Duration
+	replicas    int
+	zoned       bool // one replica in each zone
 
 	ingesters                             []*ingester
 	distributor, querier, frontend, ruler *server
 }
 
 // ingester is one of ours, or for comparison Cortex's own.
-type ingester struct {
-	server
-	stock bool
-}
+type ingester struct{ *server }
 
-// newCluster puts an ingester for each letter of members: r is one of ours, c is Cortex's own.
-func newCluster(o options, p *place, name, members string, store kv) *cluster {
-	c := &cluster{name: name, kv: store}
+// zones is how many a cluster with zones has; its ingesters are in them by turns.
+const zones = 3
+
+// newCluster puts an ingester for each letter of members: r is one of ours, c is Cortex's own. The flags are those of the ingesters.
+func newCluster(o options, p *place, name, members string, store kv, flags ...string) *cluster {
+	c := &cluster{name: name, kv: store, storeOutage: o.storeOutage, replicas: 3, zoned: len(members) > zones}
 	for i, kind := range members {
-		c.ingesters = append(c.ingesters, c.newIngester(o, p, fmt.Sprintf("ingester-%d", i+1), kind == 'c'))
+		zone := ""
+		if c.zoned {
+			zone = fmt.Sprintf("zone-%d", i%zones+1)
+		}
+		c.ingesters = append(c.ingesters, c.newIngester(o, p, fmt.Sprintf("ingester-%d", i+1), kind == 'c', append([]string{"-ingester.availability-zone=" + zone}, flags...)))
 	}
 	c.distributor = c.newCortex(o, p, "distributor")
 	c.frontend = c.newCortex(o, p, "query-frontend")
@@ -59,25 +67,40 @@ func (c *cluster) newCortex(o options, p *place, target string, flags ...string)
 	s := p.server(filepath.Join(c.name, target), o.cortex, "-target="+target,
 		"-blocks-storage.backend=filesystem", "-blocks-storage.filesystem.dir="+filepath.Join(p.dir, c.name, "blocks"),
 		"-distributor.shard-by-all-labels=true", "-distributor.ingestion-rate-limit=1e6", "-distributor.ingestion-burst-size=1000000",
-		"-ring.heartbeat-timeout="+heartbeatTimeout.String())
+		"-ring.heartbeat-timeout="+(o.storeOutage+heartbeatSlack).String(), fmt.Sprintf("-distributor.replication-factor=%d", c.replicas), fmt.Sprintf("-distributor.zone-awareness-enabled=%t", c.zoned))
 	s.Args = append(s.Args, c.kv.flags()...)
 	s.Args = append(s.Args, flags...)
 	s.ReadyTimeout = 2 * time.Minute // a dozen of them start at once
 	return s
 }
 
-func (c *cluster) newIngester(o options, p *place, id string, stock bool) *ingester {
+func (c *cluster) newIngester(o options, p *place, id string, stock bool, flags []string) *ingester {
 	name := filepath.Join(c.name, id)
-	ring := []string{"-ingester.lifecycler.ID=" + id, "-ingester.lifecycler.addr=127.0.0.1", "-ingester.heartbeat-period=" + heartbeatPeriod.String(), "-ring.heartbeat-timeout=" + heartbeatTimeout.String()}
+	ring := []string{"-ingester.lifecycler.ID=" + id, "-ingester.lifecycler.addr=127.0.0.1", "-ingester.heartbeat-period=" + heartbeatPeriod.String(), "-ring.heartbeat-timeout=" + (o.storeOutage + heartbeatSlack).String()}
 	ring = append(ring, c.kv.flags()...)
-	i := &ingester{stock: stock}
-	if stock {
-		i.server = *c.newCortex(o, p, "ingester", append(ring, "-ingester.min-ready-duration=0s", "-ingester.final-sleep=0s", "-ingester.unregister-on-shutdown=false", "-ingester.tokens-file-path=tokens")...)
-		i.Name, i.Dir = id, filepath.Join(p.dir, name)
-	} else {
-		i.server = *p.server(name, o.ingester, append(ring, "-auth.enabled=true")...)
+	if !stock {
+		return &ingester{p.server(name, o.ingester, append(append(ring, "-auth.enabled=true"), flags...)...)}
 	}
+	// What is a default of ours.
+	ring = append(ring, "-ingester.min-ready-duration=0s", "-ingester.final-sleep=0s", "-ingester.unregister-on-shutdown=false", "-ingester.tokens-file-path=tokens")
+	i := &ingester{c.newCortex(o, p, "ingester", append(ring, flags...)...)}
+	i.Name, i.Dir = id, filepath.Join(p.dir, name)
 	return i
+}
+
+// replicate restarts what depends on the number of replicas.
+func (c *cluster) replicate(ctx context.Context, replicas int) error {
+	c.replicas = replicas
+	for _, s := range []*server{c.distributor, c.querier} {
+		if err := s.Stop(); err != nil {
+			return err
+		}
+		s.Args = append(s.Args, fmt.Sprintf("-distributor.replication-factor=%d", replicas))
+		if _, err := s.Start(ctx); err != nil {
+			return err
+		}
+	}
+	return c.await(ctx)
 }
 
 // launch starts everything but the store, and waits for nothing.
@@ -128,7 +151,7 @@ func (c *cluster) cleanUp() {
 
 // showLogs prints the end of each log, errors and warnings only.
 func (c *cluster) showLogs() {
-	const lines = 8
+	const lines = 4
 	for _, p := range append(c.processes(), c.kv.processes()...) {
 		text, err := os.ReadFile(p.LogFile())
 		if err != nil {
@@ -144,7 +167,7 @@ func (c *cluster) showLogs() {
 			}
 		}
 		for _, line := range bad[max(0, len(bad)-lines):] {
-			proc.Say("%s, %s: %.400s", c.name, p.Name, line)
+			proc.Say("%s, %s: %.250s", c.name, p.Name, line)
 		}
 	}
 }

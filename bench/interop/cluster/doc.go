@@ -11,6 +11,8 @@
 //	memberlist   the ring is gossiped between Cortex and the ingesters
 //	mixed        two of our ingesters and one of Cortex's own, in etcd
 //
+// and one of six ingesters in three zones, for kills only.
+//
 // # What is looked at
 //
 // Every expression of package answers through the query-frontend, sample for sample beside Prometheus's own answers; labels,

@@ -68,10 +68,13 @@ var everySeries = func() (all [loadSeries]bool) {
 // account asks every ingester alone, and a user, what they hold of what was acknowledged, when the writer has ended.
 //
 //	user      every acknowledged sample
-//	ingester  as many writes as the distributor counts that this ingester acknowledged, all of them whole. Only when states change
-//	          there may be parts: the distributor looks into the ring once for each series, and the ring may change meanwhile
+//	ingester  as many writes as the distributor counts that this ingester acknowledged, all of them whole. Parts there may be
+//	          with fewer replicas than ingesters, and when states change: the distributor looks into the ring once for each
+//	          series, and the ring may change meanwhile
 //	together  every acknowledged sample at as many ingesters as the distributor waits for
-func (c *cluster) account(ctx context.Context, w *writer, quorum int, acknowledged map[string]int, partsAllowed bool) error {
+func (c *cluster) account(ctx context.Context, w *writer, acknowledged map[string]int, partsAllowed bool) error {
+	quorum := c.replicas/2 + 1
+	partsAllowed = partsAllowed || c.replicas < len(c.ingesters)
 	user, err := w.holds(ctx, c.api(loadTenant))
 	if err != nil {
 		return err

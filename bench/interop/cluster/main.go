@@ -22,6 +22,8 @@ type options struct {
 	window time.Duration
 	rounds int
 	stock  bool
+
+	storeOutage time.Duration
 }
 
 func main() {
@@ -34,6 +36,7 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "", "where servers keep data and logs (default: a temporary directory, removed if all went well)")
 	flag.DurationVar(&o.window, "window", 15*time.Second, "how long to collect answers")
 	flag.IntVar(&o.rounds, "rounds", 2, "how often each fault happens")
+	flag.DurationVar(&o.storeOutage, "store-outage", 5*time.Second, "how long the store of the ring is gone; how long an ingester is frozen depends on it")
 	flag.BoolVar(&o.stock, "stock", false, "put Cortex's own ingesters in the place of ours, to check the test itself")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -76,12 +79,14 @@ func run(ctx context.Context, o options) (err error) {
 	store := newEtcd(p, o.etcd, "store")
 	clusters := []*cluster{
 		newCluster(o, p, "etcd", ours, store),
-		newCluster(o, p, "memberlist", ours, newGossip(p)),
+		// What is gossiped takes its time: an ingester is ready when the others have heard of it.
+		newCluster(o, p, "memberlist", ours, newGossip(p), "-ingester.min-ready-duration=4s"),
 		newCluster(o, p, "mixed", "rrc", store.another("mixed/")),
 	}
+	zoned := newCluster(o, p, "zones", ours+ours, store.another("zones/"))
 	s := newSender(o, p, clusters)
 	defer func() {
-		for _, c := range clusters {
+		for _, c := range append(clusters, zoned) {
 			if err != nil {
 				c.showLogs() // before they say that the others are gone
 			}
@@ -95,14 +100,16 @@ func run(ctx context.Context, o options) (err error) {
 	if err := s.prometheus.Stop(); err != nil {
 		return err
 	}
-	for _, c := range clusters[:2] {
-		for _, f := range faults {
-			if err := suffer(ctx, c, f, o.rounds); err != nil {
-				return err
-			}
-		}
+	if err := harm(ctx, o, clusters[0], clusters[1]); err != nil {
+		return err
 	}
-	return nil
+	if err := zoned.launch(); err != nil {
+		return err
+	}
+	if err := zoned.await(ctx); err != nil {
+		return err
+	}
+	return suffer(ctx, zoned, killingZone, o.rounds)
 }
 
 // examine starts everything and compares.
@@ -147,6 +154,36 @@ func examine(ctx context.Context, o options, s *sender) error {
 		}
 	}
 	return e.Pushes(ctx, false)
+}
+
+// harm lets every fault happen, one after the other.
+func harm(ctx context.Context, o options, etcd, memberlist *cluster) error {
+	for _, f := range []fault{killingOne, rollingOut, killingAll} {
+		if err := suffer(ctx, etcd, f, o.rounds); err != nil {
+			return err
+		}
+	}
+	for _, f := range []fault{losingStore, freezing} {
+		if err := suffer(ctx, etcd, f, 1); err != nil {
+			return err
+		}
+	}
+	// With one replica the distributor's acknowledgement is that of one ingester.
+	if err := etcd.replicate(ctx, 1); err != nil {
+		return err
+	}
+	proc.Say("%s: replication factor 1", etcd.name)
+	for _, f := range []fault{killingOne, rollingOut, killingAll} {
+		if err := suffer(ctx, etcd, f, o.rounds); err != nil {
+			return err
+		}
+	}
+	for _, f := range []fault{killingOne, rollingOut, killingAll} {
+		if err := suffer(ctx, memberlist, f, o.rounds); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func errOr(err error, text string) error {
