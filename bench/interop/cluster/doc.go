@@ -8,7 +8,7 @@
 // defaults wherever they can run on one machine. There are three such clusters at the same time, all fed by one Prometheus:
 //
 //	etcd         the ring is in a real etcd
-//	memberlist   the ring is gossiped between Cortex and the ingesters
+//	memberlist   the ring is gossiped between Cortex and the ingesters; queries are sharded by series
 //	mixed        two of our ingesters and one of Cortex's own, in etcd
 //
 // and one of six ingesters in three zones, for kills only.

@@ -83,6 +83,8 @@ func run(ctx context.Context, o options) (err error) {
 		newCluster(o, p, "memberlist", ours, newGossip(p), "-ingester.min-ready-duration=4s"),
 		newCluster(o, p, "mixed", "rrc", store.another("mixed/")),
 	}
+	// Here the query-frontend divides what it can into parts, which ingesters are asked for one by one.
+	clusters[1].frontend.Args = append(clusters[1].frontend.Args, "-frontend.query-vertical-shard-size=3")
 	zoned := newCluster(o, p, "zones", ours+ours, store.another("zones/"))
 	s := newSender(o, p, clusters)
 	defer func() {
