@@ -77,8 +77,8 @@ func (c *cluster) newCortex(o options, p *place, target string, flags ...string)
 func (c *cluster) newIngester(o options, p *place, id string, stock bool, flags []string) *ingester {
 	name := filepath.Join(c.name, id)
 	ring := []string{"-ingester.lifecycler.ID=" + id, "-ingester.lifecycler.addr=127.0.0.1", "-ingester.heartbeat-period=" + heartbeatPeriod.String(), "-ring.heartbeat-timeout=" + (o.storeOutage + heartbeatSlack).String()}
-	ring = append(ring, c.kv.flags()...)
 	if !stock {
+		ring = append(ring, c.kv.flags()...)
 		return &ingester{p.server(name, o.ingester, append(append(ring, "-auth.enabled=true"), flags...)...)}
 	}
 	// What is a default of ours.
@@ -105,7 +105,7 @@ func (c *cluster) replicate(ctx context.Context, replicas int) error {
 
 // launch starts everything but the store, and waits for nothing.
 func (c *cluster) launch() error {
-	if err := writeRules(filepath.Join(c.ruler.Dir, "rules")); err != nil {
+	if err := writeRules(c.ruler.Dir); err != nil {
 		return err
 	}
 	for _, p := range c.processes() {

@@ -24,5 +24,6 @@
 //	apt-get install etcd-server prometheus-node-exporter
 //	make interop
 //
-// With -stock Cortex's own ingesters stand where ours are: a difference that is there too is not ours.
+// With -stock Cortex's own ingesters stand where ours are, and only answers are compared: a difference that is there too is not ours.
+// -rounds is how often each fault happens, -store-outage how long the store is gone, which is what a frozen ingester takes longer too.
 package main

@@ -17,13 +17,16 @@ const (
 	recordedExpr = `max by (instance) (process_start_time_seconds)`
 )
 
+// writeRules makes the directories that the ruler is told of.
 func writeRules(dir string) error {
-	dir = filepath.Join(dir, tenant)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+	rules := filepath.Join(dir, "rules", tenant)
+	for _, d := range []string{rules, filepath.Join(dir, "rule-path")} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return err
+		}
 	}
 	text := fmt.Sprintf("groups:\n  - name: interop\n    interval: 1s\n    rules:\n      - record: %s\n        expr: %s\n        labels: {by: ruler}\n", recordedName, recordedExpr)
-	return os.WriteFile(filepath.Join(dir, "rules.yaml"), []byte(text), 0o644)
+	return os.WriteFile(filepath.Join(rules, "rules.yaml"), []byte(text), 0o644)
 }
 
 // ruled waits until the recording rule's series come back through a query, and checks their values.
