@@ -59,7 +59,7 @@ e2e: build ## a real Prometheus and node_exporter: answers compared sample for s
 interop: build ## our ingesters in an unmodified Cortex 1.21.1: answers, kills, roll-outs, ROUNDS of each fault (2 if not given), its client
 	cd bench/interop && $(GO) build -tags remove_all_sd -o ../../bin/prometheus github.com/prometheus/prometheus/cmd/prometheus
 	cd bench/interop/cortex && $(GO) build -tags "netgo slicelabels" -o ../../../bin/cortex github.com/cortexproject/cortex/cmd/cortex
-	cd bench/interop && $(GO) test ./answers && $(GO) build -o ../../bin/cluster ./cluster
+	cd bench/interop && $(GO) test ./answers ./cluster && $(GO) build -o ../../bin/cluster ./cluster
 	bin/cluster -ingester bin/ingester -cortex bin/cortex -prometheus bin/prometheus -rounds $(ROUNDS) $(ARGS)
 	cd bench/interop/cortex && $(GO) test -count=1 -tags "netgo slicelabels" . -args -ingester $(CURDIR)/bin/ingester
 
