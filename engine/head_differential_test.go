@@ -122,7 +122,7 @@ func (d *duel) sample(l labels.Labels) Sample {
 			s.T = last.T
 		}
 	case 10:
-		if sent {
+		if sent && last.T > math.MinInt64 { // a head knows no future, and would take what that wraps to
 			s.T = last.T - 1
 		}
 	}
