@@ -31,7 +31,7 @@ const (
 	drawTop, drawBottom           = 12.0, 44.0
 	plotWidth                     = drawWidth - drawLeft - drawRight
 	plotHeight                    = drawHeight - drawTop - drawBottom
-	pointsMax                     = 2000 // more are not told apart
+	pointsMax                     = 900 // more are not told apart
 	xTicks, yTicks        float64 = 8, 6
 )
 

@@ -20,7 +20,7 @@ type report struct {
 	// Notes say what was measured and how, a paragraph each.
 	Notes  []string
 	Tables []grid
-	Charts []chart
+	Charts []chart `json:"-"` // the page has them
 	// Data are the figures behind it, as they were taken.
 	Data any
 }
