@@ -17,22 +17,32 @@ type holding struct {
 	wrong   int                         // samples with a value that nobody wrote
 }
 
-// holds asks for everything that a writer has written.
+// holds asks for everything that a writer has written, a minute at a time: Cortex's own messages have limits.
 func (w *writer) holds(ctx context.Context, a answers.API) (holding, error) {
 	h := holding{samples: map[int64]*[loadSeries]bool{}}
-	answer, err := a.Instant(ctx, w.metric+"[1h]", time.Now().Add(time.Second))
-	if err != nil {
-		return h, err
+	for at := w.began; at.Before(time.Now()); {
+		at = at.Add(time.Minute)
+		answer, err := a.Instant(ctx, w.metric+"[1m]", at)
+		if err == nil {
+			err = h.add(w, answer)
+		}
+		if err != nil {
+			return h, err
+		}
 	}
+	return h, nil
+}
+
+func (h *holding) add(w *writer, answer answers.Answer) error {
 	for i := range loadSeries {
 		for _, p := range answer[fmt.Sprintf(`{__name__=%q, series="%d"}`, w.metric, i)] {
 			at, err := strconv.ParseFloat(p.T, 64)
 			if err != nil {
-				return h, err
+				return err
 			}
 			v, err := strconv.ParseFloat(p.V, 64)
 			if err != nil {
-				return h, err
+				return err
 			}
 			ms := int64(math.Round(at * 1000))
 			if v != valueAt(i, ms) {
@@ -45,7 +55,7 @@ func (w *writer) holds(ctx context.Context, a answers.API) (holding, error) {
 			h.samples[ms][i] = true
 		}
 	}
-	return h, nil
+	return nil
 }
 
 // parts is how many writes are not there with all samples.

@@ -28,6 +28,7 @@ const (
 type writer struct {
 	url    string
 	metric string
+	began  time.Time // before its first timestamp
 
 	mu struct {
 		sync.Mutex
@@ -48,7 +49,7 @@ type failure struct {
 func valueAt(series int, at int64) float64 { return float64(series) + float64(at%100_000)/8 }
 
 func startWriter(ctx context.Context, c *cluster, metric string) *writer {
-	w := &writer{url: "http://" + c.distributor.Addr + "/api/v1/push", metric: metric, done: make(chan struct{})}
+	w := &writer{url: "http://" + c.distributor.Addr + "/api/v1/push", metric: metric, began: time.Now().Add(-time.Millisecond), done: make(chan struct{})}
 	ctx, w.stop = context.WithCancel(ctx)
 	go w.run(ctx)
 	return w
