@@ -105,7 +105,7 @@ func TestBrokenMemoryIsNotPublished(t *testing.T) {
 	published := m.store.Entries(0)
 	require.ErrorIs(t, m.round(t.Context(), []int{0}), arena.ErrDamaged)
 	require.Equal(t, published, m.store.Entries(0))
-	require.Nil(t, m.pick(testNow.Add(math.MaxInt64)))
+	require.Nil(t, m.due(testNow.Add(math.MaxInt64)))
 	require.NoError(t, e.Close())
 
 	e = start(t, c)

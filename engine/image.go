@@ -51,7 +51,7 @@ type imager struct {
 	broken  []bool      // the walk found a fault: the stripe is not imaged again, the log is kept
 	named   []uint32    // each stripe's next index as of its newest image: series below are in synced commits
 	lastCut uint64
-	// interval is the time between the last two rounds that were due, of which the later one began at lastDue.
+	// interval is the time until the next round is likely to be due, of which the last one that was began at lastDue.
 	interval time.Duration
 	lastDue  time.Time
 }
@@ -89,6 +89,7 @@ func newImager(t *Tenant, store *ckpt.Store) *imager {
 		last: make([]time.Time, len(t.stripes)), broken: make([]bool, len(t.stripes)), named: make([]uint32, len(t.stripes)),
 	}
 	now := time.Now()
+	m.lastDue = now
 	for i := range m.last {
 		// Spread over the checkpoint duration from the start.
 		m.last[i] = now.Add(-t.e.cfg.CheckpointDuration * time.Duration(i) / time.Duration(len(m.last)))
@@ -113,8 +114,7 @@ func (m *imager) run(ctx context.Context) {
 			continue
 		case <-tick.C:
 		}
-		for stripes := m.pick(time.Now()); len(stripes) > 0; stripes = m.pick(time.Now()) {
-			m.due(time.Now())
+		for stripes := m.due(time.Now()); len(stripes) > 0; stripes = m.due(time.Now()) {
 			err := m.round(ctx, stripes)
 			if ctx.Err() != nil {
 				return
@@ -131,69 +131,11 @@ func (m *imager) run(ctx context.Context) {
 	}
 }
 
-// due notes that a round begins because it was due.
-func (m *imager) due(now time.Time) {
-	if !m.lastDue.IsZero() {
-		m.interval = min(now.Sub(m.lastDue), roundApart)
-	}
-	m.lastDue = now
-}
-
 func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(d):
 	}
-}
-
-// pick returns the stripes to image next, none if nothing is due.
-func (m *imager) pick(now time.Time) []int {
-	type candidate struct {
-		stripe int
-		tail   float64 // what its replay takes
-	}
-	var (
-		byTail []candidate
-		whole  float64
-		oldest = -1
-		budget = m.t.tailBudget()
-	)
-	for i := range m.t.stripes {
-		tail := m.t.stripes[i].tailCost()
-		if m.broken[i] {
-			continue // its tail stays, whatever is done
-		}
-		whole += tail
-		if tail > 0 {
-			byTail = append(byTail, candidate{i, tail})
-		}
-		if now.Sub(m.last[i]) < m.t.e.cfg.CheckpointDuration || oldest >= 0 && !m.last[i].Before(m.last[oldest]) {
-			continue
-		}
-		if tail > 0 || m.holdsLog(i) {
-			oldest = i
-		} else {
-			m.last[i] = now
-		}
-	}
-	if whole < budget {
-		if oldest >= 0 {
-			return []int{oldest}
-		}
-		return nil
-	}
-	slices.SortFunc(byTail, func(a, b candidate) int { return cmp.Compare(b.tail, a.tail) })
-	var stripes []int
-	size := 0
-	for _, c := range byTail {
-		if len(stripes) > 0 && (whole < budget || len(stripes) == roundStripes || size >= roundBytes) {
-			break
-		}
-		stripes = append(stripes, c.stripe)
-		size += m.t.stripes[c.stripe].changed(false)
-		whole -= c.tail
-	}
-	return stripes
 }
 
 // postpone makes stripes due, twice, as soon as images can be written.

@@ -191,15 +191,14 @@ func (m *imager) finish(ctx context.Context) error {
 	return err
 }
 
-// spread has the shots written in most of the time that is left until the next round, as the time between this one and
-// the one before it says.
+// spread has the shots written in most of the time that is left until the next round.
 func (m *imager) spread(ctx context.Context) {
 	size := uint64(0)
 	for i := range m.shots {
 		size += m.shots[i].bytes()
 	}
 	m.t.pace.begin(int64(size), m.interval*3/4, func() bool {
-		return ctx.Err() != nil || m.t.e.closing.Load() || m.waiting.Load() > 0 || len(m.pick(time.Now())) > 0
+		return ctx.Err() != nil || m.t.e.closing.Load() || m.waiting.Load() > 0 || m.late()
 	})
 }
 
