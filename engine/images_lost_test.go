@@ -71,6 +71,44 @@ func TestBothImagesLost(t *testing.T) {
 	require.NoError(t, e.Close())
 }
 
+// A process is killed while it takes the first image of a stripe: nothing is lost, nothing is called damaged, and the closed
+// chunks, which the log has too, are not set aside.
+func TestKilledInTheFirstImage(t *testing.T) {
+	var c Config
+	killed := t.TempDir()
+	kill := func(point string) {
+		if point == "publish" {
+			require.NoError(t, os.CopyFS(killed, os.DirFS(c.Dir)))
+		}
+	}
+	c = testConfig(t, byHand, func(c *Config) {
+		c.Stripes = 1
+		c.crash = func(point string) { kill(point) }
+	})
+	e := start(t, c)
+	for k := range 300 {
+		var b Batch
+		add(&b, pod(1), sample(testNow.UnixMilli()+int64(k)*15_000, float64(k)))
+		push(t, e, "t", &b)
+	}
+	want := contents(t, e, "t")
+	imageAll(t, e)
+	kill = func(string) {}
+	require.NoError(t, e.Close())
+	chunks, err := filepath.Glob(filepath.Join(killed, "t/chunks/*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, chunks)
+
+	c.Dir = killed
+	e = start(t, c)
+	require.Equal(t, want, contents(t, e, "t"))
+	require.Zero(t, e.Tenant("t").recovered.ImagesDamaged)
+	require.NoError(t, e.Close())
+	aside, err := filepath.Glob(filepath.Join(killed, "@aside/t/chunks*"))
+	require.NoError(t, err)
+	require.Empty(t, aside)
+}
+
 // A series that is not logged yet when the log is cut, and never is because the process is killed, is not in the
 // log's checkpoint. It comes back under another index; if the images are lost later, its samples are found by that.
 func TestSeriesMadeDuringCutAreNotNamed(t *testing.T) {

@@ -135,16 +135,16 @@ func (t *Tenant) loadImages(ctx context.Context, store *ckpt.Store, p *progress)
 		}
 		for _, f := range l.Failed {
 			if errors.Is(f, ckpt.ErrUnfinished) {
-				t.e.cfg.Logger.Info("an image was being written when the process stopped; the one before it is used", "tenant", t.id, "stripe", i, "err", f)
+				t.e.cfg.Logger.Info("an image was being written when the process stopped; the one before it is used, or the log", "tenant", t.id, "stripe", i, "err", f)
 				continue
 			}
 			damaged.Add(1)
+			s.chunks.lost = !l.Found
 			t.e.cfg.Logger.Error("an image is damaged; the one before it and the log are used", "tenant", t.id, "stripe", i, "err", f)
 		}
 		if l.Found {
 			from[i] = l.Entry.Commit
 		}
-		s.chunks.lost = !l.Found && len(l.Failed) > 0
 		p.add(1)
 		return nil
 	})

@@ -173,6 +173,7 @@ func (m *measurement) toServer(ctx context.Context, name string, change func(*se
 		}
 		part.p.Wall, part.p.CPU = time.Since(begin).Seconds(), cpuTimeOf(s.pid)-cpu
 	}
+	s.kill() // what it still writes would come back
 	return m.discard(dir)
 }
 
