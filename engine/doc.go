@@ -76,12 +76,15 @@
 //
 // # Where to read on
 //
-//	stripe.go stripe_append.go label.go record.go pending.go   the stripe
+//	stripe.go stripe_append.go stripe_lookup.go                the stripe
+//	label.go record.go pending.go                              what lies in it
 //	append.go tenant.go drain.go                               a request, a commit
 //	chunkfile.go chunkstore.go chunkread.go                    closed chunks
-//	image.go walk.go                                           images
-//	recover.go replay.go progress.go                           the start
+//	image.go shot.go walk.go image_due.go pace.go              images
+//	recover.go replay.go replay_order.go progress.go           the start
+//	recover_carefully.go forecast.go                           starts that failed before, what the next one will take
 //	query.go match.go judge.go postings.go copyout.go          series of a query
 //	labelquery.go values.go matchcache.go                      label names and values, what is remembered of them
 //	engine.go instance.go config.go                            the directory
+//	inspect_*.go takein.go takein/                             tools, import
 package engine
