@@ -11,8 +11,8 @@
 //	answer        2xx, and 400 for the part that was refused, wait for a commit that began after the last
 //	              stripe's lock was given back
 //	chunk         closes at 120 samples or where a 2 h range ends, and goes to an append-only file
-//	image         from time to time the committer copies what changed of a stripe while it builds a commit:
-//	              the image holds the commits up to that one, exactly
+//	image         from time to time what changed of a stripe is copied, step by step, and the committer completes
+//	              the copy while it builds a commit: the image holds the commits up to that one, exactly
 //
 // # A stripe
 //
@@ -48,8 +48,8 @@
 // waits like any other for a commit that began after it looked, and that commit takes the pending entry of
 // whoever stored the sample. If that commit fails, so does the request.
 //
-// Why an image is exact: the committer takes a stripe's pending entries and copies its changed extents in
-// one critical section. Entries before are in commits <= c, entries after in commits > c. Replay applies to a
+// Why an image is exact: the committer takes a stripe's pending entries and copies what has changed since the
+// steps before in one critical section. Entries before are in commits <= c, entries after in commits > c. Replay applies to a
 // stripe the commits > c of its image. No timestamps are compared.
 //
 // # Locks, outermost first
@@ -62,7 +62,7 @@
 //	Engine.mu           the map of tenants
 //	chunkStore.flushMu  one flush or sync of a stripe's chunk files at a time; I/O under it
 //	stripe.mu           one at a time, by all; no I/O under it, and no step longer than some tens of
-//	                    microseconds, but for the copy of an image
+//	                    microseconds; an image is copied 256 KiB at a time
 //	walio, ckpt         have locks of their own and call back only as Drain (committer) and Names (Cut), which
 //	                    take stripe.mu
 //
