@@ -77,7 +77,7 @@ ci: test ## what .ci/run calls: test, race, darwin, short fuzz, ring, e2e, inter
 	$(MAKE) fuzz FUZZTIME=5s
 	$(MAKE) ring
 	$(MAKE) e2e
-	$(MAKE) interop
+	$(MAKE) interop ROUNDS=1
 	bin/ingestbench -series 2000 -scrapes 5
 	bin/ingestbench demo -series 2000 -scrapes 5
 
