@@ -19,15 +19,11 @@ type ForeignRecord struct {
 // stock reader it goes on behind damage, with the next fragment that has the right checksum, and it opens the file for
 // reading only. The error is the disk's or visit's.
 func ReadForeign(fsys disk.FS, path string, visit func(*ForeignRecord) error) error {
-	f, err := fsys.Open(path)
+	f, size, err := openSegment(fsys, path)
 	if err != nil {
-		return fmt.Errorf("walio: open segment: %w", err)
+		return err
 	}
 	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return fmt.Errorf("walio: size of segment %s: %w", path, err)
-	}
 	var (
 		r     = recordReader{padded: true}
 		inner decompressor

@@ -59,15 +59,11 @@ type RecordInfo struct {
 // files, and calls visit for each item in turn. It changes nothing. Its error is the disk's, or visit's, or
 // ErrForeign for a segment that was not written by this program.
 func Inspect(fsys disk.FS, path string, visit func(*Item) error) error {
-	f, err := fsys.Open(path)
+	f, size, err := openSegment(fsys, path)
 	if err != nil {
-		return fmt.Errorf("walio: open segment: %w", err)
+		return err
 	}
 	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return fmt.Errorf("walio: size of segment %s: %w", path, err)
-	}
 	in := inspector{visit: visit, head: &commitHeader{}, spare: &commitHeader{}}
 	defer in.inner.close()
 	in.r.reset(f, 0, size)

@@ -2,9 +2,26 @@ package walio
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"io"
+
+	"github.com/rekindledb/rekindle/arena/disk"
 )
+
+// openSegment opens a segment for reading, and returns how long it is.
+func openSegment(fsys disk.FS, path string) (disk.File, int64, error) {
+	f, err := fsys.Open(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("walio: open segment: %w", err)
+	}
+	size, err := f.Size()
+	if err != nil {
+		f.Close()
+		return nil, 0, fmt.Errorf("walio: size of segment %s: %w", path, err)
+	}
+	return f, size, nil
+}
 
 // recordReader walks the records of a part of a segment. Unlike the stock reader it goes on after damage:
 // it reports that something was unreadable and continues with the next fragment, or the next page, that

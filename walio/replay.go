@@ -2,9 +2,10 @@ package walio
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // replay is the second pass of recovery. It takes the log in rounds:
@@ -97,33 +98,22 @@ func (r *replay) run(ctx context.Context, workers int, newDecoder func() *extent
 
 // parallel calls do for 0 to n-1, spread over the workers, until one call fails.
 func parallel(ctx context.Context, workers, n int, do func(worker, i int) error) error {
-	var (
-		next  atomic.Int64
-		once  sync.Once
-		first error
-		wg    sync.WaitGroup
-	)
+	var next atomic.Int64
+	g, ctx := errgroup.WithContext(ctx)
 	for worker := range min(workers, n) {
-		wg.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					return
+		g.Go(func() error {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				if err := ctx.Err(); err != nil {
+					return err
 				}
-				err := ctx.Err()
-				if err == nil {
-					err = do(worker, i)
-				}
-				if err != nil {
-					once.Do(func() { first = err })
-					next.Store(int64(n))
-					return
+				if err := do(worker, i); err != nil {
+					return err
 				}
 			}
+			return nil
 		})
 	}
-	wg.Wait()
-	return first
+	return g.Wait()
 }
 
 // next returns the extents of the next round.

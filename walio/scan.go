@@ -81,14 +81,12 @@ func newScanner(opts *RecoverOptions, kind byte) *scanner {
 
 // readHeader reads the first record only. seg.header stays nil if that is not a readable segment header.
 func (s *scanner) readHeader(seg *segmentScan) error {
-	f, err := s.fs.Open(seg.path)
+	f, size, err := openSegment(s.fs, seg.path)
 	if err != nil {
-		return fmt.Errorf("walio: open segment: %w", err)
+		return err
 	}
 	defer f.Close()
-	if seg.size, err = f.Size(); err != nil {
-		return fmt.Errorf("walio: size of segment %s: %w", seg.path, err)
-	}
+	seg.size = size
 	s.r.reset(f, 0, min(seg.size, pageSize)) // it always fits
 	rec, ok := s.r.next()
 	if s.r.err != nil {
@@ -122,14 +120,12 @@ func (s *scanner) checkSegment(path string, rec []byte) (*segmentHeader, error) 
 
 // scan reads a whole segment.
 func (s *scanner) scan(seg *segmentScan) error {
-	f, err := s.fs.Open(seg.path)
+	f, size, err := openSegment(s.fs, seg.path)
 	if err != nil {
-		return fmt.Errorf("walio: open segment: %w", err)
+		return err
 	}
 	defer f.Close()
-	if seg.size, err = f.Size(); err != nil {
-		return fmt.Errorf("walio: size of segment %s: %w", seg.path, err)
-	}
+	seg.size = size
 	s.r.reset(f, 0, seg.size)
 	s.open, s.lastEnd = false, 0
 	foreign := false

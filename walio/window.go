@@ -23,7 +23,6 @@ type window struct {
 	applied  Totals
 	commits  uint64
 	partial  []partialCommit
-	err      error
 }
 
 // partialCommit is a commit of which some records were unreadable.
@@ -44,7 +43,7 @@ func (w *window) reset(e extent) {
 	}
 	w.maxIndex = [stripesMax]uint64{}
 	w.counts, w.applied, w.commits = Totals{}, Totals{}, 0
-	w.partial, w.err = w.partial[:0], nil
+	w.partial = w.partial[:0]
 }
 
 // filter says which commits of which stripes are applied.
