@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/rekindledb/rekindle/engine"
+	"github.com/rekindledb/rekindle/rpc/pb"
 )
 
 // Field numbers, see the package comment.
@@ -34,7 +35,7 @@ type series struct {
 func (s *series) unmarshal(b []byte) error {
 	s.from, s.tenant, s.key, s.samples, s.chunks = "", "", s.key[:0], s.samples[:0], 0
 	s.labels.Reset()
-	err := each(b, func(num protowire.Number, _ uint64, data []byte) error {
+	err := pb.Each("TimeSeriesChunk", b, func(num protowire.Number, _ uint64, data []byte) error {
 		switch num {
 		case fieldFrom:
 			s.from = string(data)
@@ -62,7 +63,7 @@ func (s *series) unmarshal(b []byte) error {
 
 func (s *series) label(b []byte) error {
 	var name, value string
-	err := each(b, func(num protowire.Number, _ uint64, data []byte) error {
+	err := pb.Each("LabelPair", b, func(num protowire.Number, _ uint64, data []byte) error {
 		switch num {
 		case fieldName:
 			name = string(data)
@@ -78,7 +79,7 @@ func (s *series) label(b []byte) error {
 func (s *series) chunk(b []byte) error {
 	var encoding uint64
 	var data []byte
-	err := each(b, func(num protowire.Number, v uint64, d []byte) error {
+	err := pb.Each("Chunk", b, func(num protowire.Number, v uint64, d []byte) error {
 		switch num {
 		case fieldEncoding:
 			encoding = v
@@ -91,33 +92,4 @@ func (s *series) chunk(b []byte) error {
 		s.samples, err = appendSamples(s.samples, 0, encoding, data)
 	}
 	return err
-}
-
-// each calls f with the fields of a message: with their number if they are varints, with their bytes if they are bytes.
-func each(b []byte, f func(num protowire.Number, v uint64, data []byte) error) error {
-	for len(b) > 0 {
-		num, typ, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		b = b[n:]
-		var v uint64
-		var data []byte
-		switch typ {
-		case protowire.VarintType:
-			v, n = protowire.ConsumeVarint(b)
-		case protowire.BytesType:
-			data, n = protowire.ConsumeBytes(b)
-		default:
-			n = protowire.ConsumeFieldValue(num, typ, b)
-		}
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		if err := f(num, v, data); err != nil {
-			return err
-		}
-		b = b[n:]
-	}
-	return nil
 }

@@ -17,6 +17,12 @@ type field struct {
 	data []byte // of a string, bytes or a message
 }
 
+// Each calls take for every field of m: with n if it is a varint, with data if it is a string, bytes or a message. What
+// take returns is an error of that field.
+func Each(message string, m []byte, take func(num protowire.Number, n uint64, data []byte) error) error {
+	return each(message, m, func(f field) error { return take(f.num, f.n, f.data) })
+}
+
 // each calls take for every field of m. What take returns is an error of that field.
 func each(message string, m []byte, take func(f field) error) error {
 	for len(m) > 0 {
