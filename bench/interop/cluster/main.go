@@ -60,13 +60,7 @@ func run(ctx context.Context, o options) (err error) {
 		if o.dir, err = os.MkdirTemp("", "rekindle-cluster-"); err != nil {
 			return err
 		}
-		defer func() {
-			if err == nil {
-				err = os.RemoveAll(o.dir)
-			} else {
-				proc.Say("data and logs are kept in %s", o.dir)
-			}
-		}()
+		defer func() { err = proc.Discard(o.dir, err) }()
 	}
 	p, err := newPlace(o.dir)
 	if err != nil {

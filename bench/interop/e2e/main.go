@@ -53,13 +53,7 @@ func run(ctx context.Context, o options) (err error) {
 		if o.dir, err = os.MkdirTemp("", "rekindle-e2e-"); err != nil {
 			return err
 		}
-		defer func() {
-			if err == nil {
-				err = os.RemoveAll(o.dir)
-			} else {
-				proc.Say("data and logs are kept in %s", o.dir)
-			}
-		}()
+		defer func() { err = proc.Discard(o.dir, err) }()
 	}
 	c, err := newCluster(o)
 	if err != nil {
