@@ -191,6 +191,9 @@ func (a *Arena) TouchRoot() { a.dirty[0] = bothSlots }
 // At is the address of r as a *T. The caller knows that a T is there.
 func At[T any](a *Arena, r Ref) *T { return (*T)(unsafe.Add(a.base, uintptr(r)<<refShift)) }
 
+// RefOf is the reference to p, an address inside the arena that At returned.
+func (a *Arena) RefOf(p unsafe.Pointer) Ref { return Ref((uintptr(p) - uintptr(a.base)) >> refShift) }
+
 // Bytes is the n bytes at r.
 func (a *Arena) Bytes(r Ref, n int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(a.base, uintptr(r)<<refShift)), n)

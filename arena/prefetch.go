@@ -12,5 +12,15 @@ func (a *Arena) Prefetch(refs []Ref) {
 	}
 }
 
+// Prefetch is the same for addresses, of several arenas perhaps.
+func Prefetch(addrs []unsafe.Pointer) {
+	if len(addrs) > 0 {
+		prefetchAt(unsafe.SliceData(addrs), len(addrs))
+	}
+}
+
 //go:noescape
 func prefetch(base unsafe.Pointer, refs *Ref, n int)
+
+//go:noescape
+func prefetchAt(addrs *unsafe.Pointer, n int)

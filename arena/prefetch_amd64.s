@@ -13,3 +13,16 @@ next:
 	DECQ       CX
 	JNE        next
 	RET
+
+// func prefetchAt(addrs *unsafe.Pointer, n int)
+TEXT ·prefetchAt(SB), NOSPLIT, $0-16
+	MOVQ addrs+0(FP), BX
+	MOVQ n+8(FP), CX
+
+next:
+	MOVQ       (BX), DX
+	PREFETCHT0 (DX)
+	ADDQ       $8, BX
+	DECQ       CX
+	JNE        next
+	RET

@@ -13,3 +13,15 @@ next:
 	SUBS    $1, R2
 	BNE     next
 	RET
+
+// func prefetchAt(addrs *unsafe.Pointer, n int)
+TEXT ·prefetchAt(SB), NOSPLIT, $0-16
+	MOVD addrs+0(FP), R1
+	MOVD n+8(FP), R2
+
+next:
+	MOVD.P 8(R1), R3
+	PRFM   (R3), PLDL1KEEP
+	SUBS   $1, R2
+	BNE    next
+	RET

@@ -2,5 +2,10 @@
 
 package arena
 
+import "unsafe"
+
 // Prefetch does nothing here.
 func (a *Arena) Prefetch([]Ref) {}
+
+// Prefetch does nothing here.
+func Prefetch([]unsafe.Pointer) {}

@@ -15,12 +15,6 @@ import (
 	"github.com/rekindledb/rekindle/arena"
 )
 
-// appendWork is a batch's working memory: its series ordered by stripe.
-type appendWork struct {
-	order   []uint32 // positions in Batch.Series, stripe by stripe
-	offsets [maxStripes + 1]uint32
-}
-
 // AppendResult counts what became of a request's samples.
 type AppendResult struct {
 	Stored     int // new samples, now in memory and in the log
@@ -95,8 +89,9 @@ func (t *Tenant) bounds(now time.Time) bounds {
 
 // place puts a batch into the stripes.
 func (t *Tenant) place(b *Batch, bd bounds, o *outcome) error {
-	b.partition(len(t.stripes))
+	t.resolve(b)
 	w := &b.work
+	w.partition(len(t.stripes))
 	// Requests that arrive together begin at different stripes.
 	first := rand.IntN(len(t.stripes))
 	before := o.stored + o.newSeries
@@ -116,24 +111,22 @@ func (t *Tenant) place(b *Batch, bd bounds, o *outcome) error {
 			return err
 		}
 	}
+	t.learn(b)
 	return nil
 }
 
 // partition orders the series of b by stripe.
-func (b *Batch) partition(stripes int) {
-	w := &b.work
-	w.order = slices.Grow(w.order[:0], len(b.Series))[:len(b.Series)]
+func (w *appendWork) partition(stripes int) {
+	w.order = slices.Grow(w.order[:0], len(w.stripes))[:len(w.stripes)]
 	clear(w.offsets[:])
-	mask := uint64(stripes - 1)
-	for i := range b.Series {
-		w.offsets[b.Series[i].Hash&mask+1]++
+	for _, s := range w.stripes {
+		w.offsets[s+1]++
 	}
 	for i := range stripes {
 		w.offsets[i+1] += w.offsets[i]
 	}
 	next := w.offsets
-	for i := range b.Series {
-		s := b.Series[i].Hash & mask
+	for i, s := range w.stripes {
 		w.order[next[s]] = uint32(i)
 		next[s]++
 	}

@@ -41,10 +41,11 @@ type BatchSeries struct {
 	// with minimal varints. Canonical bytes are the identity of a series: two label sets are equal if and
 	// only if their keys are. A canonical 1.0 request is sliced without copying. Valid during the request.
 	Key []byte
-	// Hash is xxhash64 (seed 0) of Key. It places the series and never identifies it.
-	Hash uint64
 	// Lo and Hi are the range in Batch.Samples.
 	Lo, Hi uint32
+
+	// hash is xxhash64 (seed 0) of Key, where it was needed. It places the series and never identifies it.
+	hash uint64
 }
 
 // Sample is a float sample: T in milliseconds since the epoch, V the bits of the float64, so that every

@@ -14,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/rekindledb/rekindle/arena/disk"
@@ -225,7 +224,7 @@ func (c *child) append(r *request) (engine.AppendResult, error) {
 	for _, s := range r.Series {
 		lo := uint32(len(b.Samples))
 		b.Samples = append(b.Samples, s.Samples...)
-		b.Series = append(b.Series, engine.BatchSeries{Key: s.Key, Hash: xxhash.Sum64(s.Key), Lo: lo, Hi: uint32(len(b.Samples))})
+		b.Series = append(b.Series, engine.BatchSeries{Key: s.Key, Lo: lo, Hi: uint32(len(b.Samples))})
 	}
 	return c.e.Append(context.Background(), r.Tenant, &b)
 }

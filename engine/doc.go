@@ -2,10 +2,12 @@
 //
 // # The life of a sample
 //
-//	rpc/wire      walks the request bytes once; a series is its canonical label bytes and their hash (Batch)
+//	rpc/wire      walks the request bytes once; a series is its canonical label bytes (Batch)
 //	admit         log failed, too much pending, recovery not done: 503 before anything is touched
-//	partition     stripe = hash & (N-1); the batch is taken stripe by stripe, in an order of its own
-//	stripe        under its lock: look up (labels are compared on every hit) or create; judge; append to the
+//	resolve       a series is guessed to be the one that followed the one before last time, and its labels are
+//	              compared; only where they differ is anything hashed and looked up. stripe = hash & (N-1)
+//	partition     the batch is taken stripe by stripe, in an order of its own
+//	stripe        under its lock: look up what was not found (labels are compared on every hit) or create; judge; append to the
 //	              open XOR chunk; put the sample among the stripe's pending entries
 //	commit        the log's committer takes all stripes' pending entries, builds commit c, writes it
 //	answer        2xx, and 400 for the part that was refused, wait for a commit that began after the last
@@ -68,7 +70,8 @@
 //
 // Inside a stripe the arena, the root and the pending entries belong to the lock. Label bytes and the blocks of
 // lists never change, as far as they are filled, and never move: they are read without it by whoever learnt their
-// reference, or copied the list's head, under it. Nothing else that points into an arena leaves the lock; queries
+// reference, or copied the list's head, under it. Of a record that is true of its labels and its index: a stripe's
+// trail (trail.go), which needs no lock, says where it lies. Nothing else that points into an arena leaves the lock; queries
 // copy, lockStep series at a time, and give way every so often. query.go says what a query sees.
 //
 // A stripe's mutation counter is odd while it is being changed. A panic in such a moment ends the process,
@@ -78,7 +81,7 @@
 //
 //	stripe.go stripe_append.go stripe_lookup.go                the stripe
 //	label.go record.go pending.go                              what lies in it
-//	append.go tenant.go drain.go                               a request, a commit
+//	append.go resolve.go trail.go tenant.go drain.go           a request, a commit
 //	chunkfile.go chunkstore.go chunkread.go                    closed chunks
 //	image.go shot.go walk.go image_due.go pace.go              images
 //	recover.go replay.go replay_order.go progress.go           the start

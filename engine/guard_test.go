@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"testing"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rekindledb/rekindle/arena"
@@ -50,7 +49,7 @@ func appendAndPanic(t *testing.T, dir string) {
 	func() {
 		defer func() { _ = recover() }()
 		key := []byte{0x0a, 2, 'a', 'b'} // one label that has no name and no value
-		bad := Batch{Series: []BatchSeries{{Key: key, Hash: xxhash.Sum64(key), Hi: 1}}, Samples: []Sample{{T: testNow.UnixMilli()}}}
+		bad := Batch{Series: []BatchSeries{{Key: key, Hi: 1}}, Samples: []Sample{{T: testNow.UnixMilli()}}}
 		_, _ = e.Append(context.Background(), "t", &bad)
 	}()
 	os.Exit(0) // what a server that survives would do in the end

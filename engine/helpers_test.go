@@ -35,6 +35,18 @@ func testConfig(t testing.TB, change ...func(*Config)) Config {
 	return c
 }
 
+// appendAlone appends a batch whose series all belong to s.
+func (s *stripe) appendAlone(b *Batch, bd bounds, o *outcome) error {
+	w := &b.work
+	w.reset(len(b.Series), 1)
+	for i := range b.Series {
+		b.Series[i].hash = xxhash.Sum64(b.Series[i].Key)
+		w.miss(i, 0, 0)
+	}
+	w.partition(1)
+	return s.append(b, w.order, bd, o)
+}
+
 // start opens an engine and recovers it. It is closed when the test ends, if the test does not do it.
 func start(t testing.TB, c Config) *Engine {
 	t.Helper()
@@ -57,7 +69,7 @@ func add(b *Batch, l labels.Labels, samples ...Sample) {
 	key := keyOf(l)
 	lo := uint32(len(b.Samples))
 	b.Samples = append(b.Samples, samples...)
-	b.Series = append(b.Series, BatchSeries{Key: key, Hash: xxhash.Sum64(key), Lo: lo, Hi: uint32(len(b.Samples))})
+	b.Series = append(b.Series, BatchSeries{Key: key, Lo: lo, Hi: uint32(len(b.Samples))})
 }
 
 func sample(t int64, v float64) Sample { return Sample{T: t, V: math.Float64bits(v)} }

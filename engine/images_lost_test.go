@@ -144,7 +144,7 @@ func TestSeriesMadeDuringCutAreNotNamed(t *testing.T) {
 		push(t, e, "t", &b)
 		if k == 299 {
 			onCut = func() {
-				require.NoError(t, e.Tenant("t").stripes[0].append(&made, []uint32{0}, bounds{maxT: math.MaxInt64}, &outcome{}))
+				require.NoError(t, e.Tenant("t").place(&made, bounds{maxT: math.MaxInt64}, &outcome{}))
 			}
 		}
 		if k%100 == 99 {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"math"
 	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
@@ -74,36 +75,63 @@ func (s *stripe) hasKey(set []uint32, key []byte) bool {
 	return len(key) == 0
 }
 
-// isKey is hasKey with the help of another set whose key is known, a neighbour of the same target most likely: the
-// labels that the two share need not be fetched, since the known key has their bytes.
-func (s *stripe) isKey(set []uint32, key []byte, known []uint32, knownKey []byte) bool {
-	if len(set) != len(known) {
-		return s.hasKey(set, key)
+// knownSet is a label set of a stripe whose key is at hand: that of the series found last, a neighbour of the next one
+// most likely. The labels that two sets share need not be fetched, since the known key has their bytes.
+type knownSet struct {
+	set   []uint32
+	key   []byte
+	sizes [knownLabels]uint16 // of the labels in key
+}
+
+// knownLabels is how many labels a set can have to be known.
+const knownLabels = 32
+
+func (k *knownSet) forget() { k.set, k.key = nil, nil }
+
+// is reports whether ref is the label set that key names, and if so makes it the known one.
+func (k *knownSet) is(s *stripe, ref arena.Ref, key []byte) bool {
+	set := s.pairsOf(ref)
+	if len(set) != len(k.set) {
+		return k.learn(s, set, key)
 	}
-	shared := 0 // bytes at the front of both keys that are of the same labels
+	// Bytes of both keys that were compared, and behind them those of labels that both sets have.
+	at, knownAt, shared := 0, 0, 0
+	known := k.set
+	k.set = nil // until all of it is compared
 	for i, p := range set {
-		n := pairSize(knownKey[shared:])
+		n := int(k.sizes[i])
 		if p == known[i] {
 			shared += n
 			continue
 		}
 		b := s.pairBytes(arena.Ref(p))
-		if len(key) < shared+len(b) || string(key[:shared]) != string(knownKey[:shared]) || string(key[shared:shared+len(b)]) != string(b) {
+		end := at + shared + len(b)
+		if end > len(key) || string(key[at:at+shared]) != string(k.key[knownAt:knownAt+shared]) || string(key[at+shared:end]) != string(b) {
 			return false
 		}
-		key, knownKey = key[shared+len(b):], knownKey[shared+n:]
-		shared = 0
+		k.sizes[i] = uint16(len(b))
+		at, knownAt, shared = end, knownAt+shared+n, 0
 	}
-	return string(key) == string(knownKey)
+	if string(key[at:]) != string(k.key[knownAt:]) {
+		return false
+	}
+	k.set, k.key = set, key
+	return true
 }
 
-// pairSize is the length of the first label of a canonical key.
-func pairSize(key []byte) int {
-	if n := key[1]; n < 0x80 {
-		return 2 + int(n)
+// learn is is where nothing is known.
+func (k *knownSet) learn(s *stripe, set []uint32, key []byte) bool {
+	k.forget()
+	if !s.hasKey(set, key) {
+		return false
 	}
-	n, k := binary.Uvarint(key[1:])
-	return 1 + k + int(n)
+	if len(set) <= knownLabels && len(key) <= math.MaxUint16 {
+		for i, p := range set {
+			k.sizes[i] = uint16(arena.At[pair](s.a, arena.Ref(p)).size)
+		}
+		k.set, k.key = set, key
+	}
+	return true
 }
 
 // nextPair cuts the first label off a canonical key. ok is false if key is not canonical.

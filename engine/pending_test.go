@@ -21,7 +21,7 @@ func TestPendingBufferIsGivenBack(t *testing.T) {
 			samples[i] = sample(int64(from+i), 1)
 		}
 		add(&b, pod(1), samples...)
-		require.NoError(t, s.append(&b, []uint32{0}, bd, &outcome{}))
+		require.NoError(t, s.appendAlone(&b, bd, &outcome{}))
 	}
 	put(0, 3*pendingKeep)
 	require.Len(t, s.takePending(nil, 1), 3*pendingKeep+1) // and the series

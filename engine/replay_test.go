@@ -53,7 +53,7 @@ func TestReplayOfAFullStripe(t *testing.T) {
 	for k := 0; err == nil; k++ {
 		var b Batch
 		add(&b, pod(k/10), sample(testNow.UnixMilli()+int64(k), float64(k)))
-		err = live.append(&b, []uint32{0}, bd, &o)
+		err = live.appendAlone(&b, bd, &o)
 		took = live.takePending(took, 1)
 	}
 	require.ErrorIs(t, err, arena.ErrFull)
@@ -90,7 +90,7 @@ func TestReplayRefusesSeries(t *testing.T) {
 	s.root.next = maxIndex // all have been used
 	var b Batch
 	add(&b, pod(10), sample(0, 1))
-	require.ErrorIs(t, s.append(&b, []uint32{0}, bounds{maxT: 1}, &outcome{}), arena.ErrFull)
+	require.ErrorIs(t, s.appendAlone(&b, bounds{maxT: 1}, &outcome{}), arena.ErrFull)
 	s.root.next++
 	require.ErrorContains(t, s.walk(), "indexes below")
 }

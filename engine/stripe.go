@@ -72,9 +72,10 @@ type stripe struct {
 	root   *root        // in a
 	pend   []entry      // a's pending buffer, its length is root.pendingLen
 	chunks *chunkStore
-	warm   uint32    // where lookUp leaves what it loaded
+	warm   uint32    // where search leaves what it loaded
 	last   arena.Ref // the label set made last, 0 if none
-	strays int       // groups in a row that were not in the order of their indexes
+
+	trail trail // needs no lock
 }
 
 // open makes the stripe's arena. Called under mu.

@@ -73,18 +73,16 @@ func (s *stripe) appendLocked(b *Batch, items []uint32, samples int, bd bounds, 
 	before := len(s.pend)
 	defer func() { s.tail.Add(int64(len(s.pend) - before)) }()
 	var recs [group]*record
-	next := uint32(0)
 	for len(items) > 0 {
 		n := min(group, len(items))
-		s.lookUp(b, items[:n], next, &recs)
-		next = 0
+		s.load(b, items[:n], &recs)
 		for i, item := range items[:n] {
 			rec, err := s.appendSeries(b, int(item), recs[i], bd, o)
 			if err != nil {
 				return err
 			}
-			if rec != nil {
-				next = rec.index + 1
+			if b.work.recs[item] == 0 && rec != nil {
+				b.work.recs[item] = s.a.RefOf(unsafe.Pointer(rec))
 			}
 		}
 		items = items[n:]
@@ -105,13 +103,13 @@ var chunkOfEachClass = func() (sum uint64) {
 	return sum
 }()
 
-// appendSeries stores the samples of one series and returns its record, nil if there is none. rec is what lookUp
+// appendSeries stores the samples of one series and returns its record, nil if there is none. rec is what load
 // found.
 func (s *stripe) appendSeries(b *Batch, item int, rec *record, bd bounds, o *outcome) (*record, error) {
 	bs := &b.Series[item]
 	if rec == nil {
 		// A series that is new, or was new a moment ago: earlier in this request.
-		if i := s.find(bs.Key, bs.Hash); i != 0 {
+		if i := s.find(bs.Key, bs.hash); i != 0 {
 			rec = s.record(i)
 		}
 	}
@@ -127,7 +125,7 @@ func (s *stripe) appendSeries(b *Batch, item int, rec *record, bd bounds, o *out
 		case rec == nil:
 			// Only a sample that will be stored makes a series.
 			var err error
-			if rec, err = s.create(bs.Key, bs.Hash, 0); err != nil {
+			if rec, err = s.create(bs.Key, bs.hash, 0); err != nil {
 				return nil, err
 			}
 			s.pend = append(s.pend, entry{index: rec.index, kind: entrySeries, t: int64(rec.labels)})

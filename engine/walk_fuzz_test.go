@@ -50,14 +50,12 @@ func walkedStripe() *stripe {
 func (s *stripe) send(n, k int) error {
 	var b Batch
 	rng := rand.New(rand.NewPCG(uint64(n), uint64(k)))
-	items := make([]uint32, 0, n)
 	for i := range n {
 		l := labels.FromStrings("__name__", fmt.Sprint("metric", i%3), "i", fmt.Sprint(i), "job", "a job", fmt.Sprint("l", i%40), "v")
 		v := Sample{T: testNow.UnixMilli() + int64(k)*300_000, V: rng.Uint64() >> (rng.IntN(2) * 40)}
 		add(&b, l, v)
-		items = append(items, uint32(i))
 	}
-	return s.append(&b, items, bounds{minT: earliest, maxT: 1 << 60}, &outcome{})
+	return s.appendAlone(&b, bounds{minT: earliest, maxT: 1 << 60}, &outcome{})
 }
 
 // mutate changes an image by a list of orders of 8 bytes each: where (4), how (1), with what (3).

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"path/filepath"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/prometheus/storage"
 
 	"github.com/rekindledb/rekindle/bench"
@@ -60,9 +59,6 @@ type rekindlePusher struct {
 
 func (p *rekindlePusher) push(ctx context.Context, scrape, lo, hi int) error {
 	p.generate(scrape, lo, hi)
-	for i := range p.b.Series {
-		p.b.Series[i].Hash = xxhash.Sum64(p.b.Series[i].Key)
-	}
 	result, err := p.e.Append(ctx, tenant, &p.b)
 	if err == nil && result.Rejected > 0 {
 		err = fmt.Errorf("%d of %d samples were rejected", result.Rejected, hi-lo)

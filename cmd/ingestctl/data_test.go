@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
@@ -105,7 +104,7 @@ func (p *pusher) push(t *testing.T, e *engine.Engine, tenant string, series0, n 
 			x := point{p.now + int64(i%13), p.value(i)}
 			lo := uint32(len(b.Samples))
 			b.Samples = append(b.Samples, engine.Sample{T: x.t, V: x.v})
-			b.Series = append(b.Series, engine.BatchSeries{Key: key, Hash: xxhash.Sum64(key), Lo: lo, Hi: lo + 1})
+			b.Series = append(b.Series, engine.BatchSeries{Key: key, Lo: lo, Hi: lo + 1})
 			p.held[tenant][l.String()] = append(p.held[tenant][l.String()], x)
 		}
 		_, err := e.Append(context.Background(), tenant, &b)

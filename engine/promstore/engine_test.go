@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -36,7 +35,7 @@ func batchOf(c corpus) *engine.Batch {
 		for _, v := range s.samples {
 			b.Samples = append(b.Samples, engine.Sample{T: v.t, V: math.Float64bits(v.f)})
 		}
-		b.Series = append(b.Series, engine.BatchSeries{Key: key, Hash: xxhash.Sum64(key), Lo: lo, Hi: uint32(len(b.Samples))})
+		b.Series = append(b.Series, engine.BatchSeries{Key: key, Lo: lo, Hi: uint32(len(b.Samples))})
 	}
 	return b
 }

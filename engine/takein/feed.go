@@ -126,7 +126,7 @@ func (f *feeder) add(i uint32, s sample) bool {
 		b.Series[len(b.Series)-1].Hi = n + 1
 	} else {
 		known := &f.reg.series[i]
-		b.Series = append(b.Series, engine.BatchSeries{Key: known.key, Hash: known.hash, Lo: n, Hi: n + 1})
+		b.Series = append(b.Series, engine.BatchSeries{Key: known.key, Lo: n, Hi: n + 1})
 	}
 	f.last = i
 	f.report.MinT, f.report.MaxT = min(f.report.MinT, s.t), max(f.report.MaxT, s.t)

@@ -22,7 +22,6 @@ type registry struct {
 
 type series struct {
 	key  []byte // canonical; empty if the labels cannot be stored
-	hash uint64
 	next uint32 // the series before with the same hash, +1; 0 = none
 	// newest is the time of the newest sample of the log.
 	newest int64
@@ -58,7 +57,7 @@ func (r *registry) add(ref uint64, l labels.Labels) {
 			}
 		}
 	}
-	s := series{key: r.keep(), hash: hash, newest: math.MinInt64}
+	s := series{key: r.keep(), newest: math.MinInt64}
 	if there {
 		s.next = first + 1
 	}

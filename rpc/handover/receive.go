@@ -8,8 +8,6 @@ import (
 	"math"
 	"sync"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/rekindledb/rekindle/engine"
 )
 
@@ -96,7 +94,7 @@ func (i *inbox) add(ctx context.Context, s *series) error {
 	i.batch.Samples = append(i.batch.Samples, s.samples...)
 	i.starts = append(i.starts, len(i.keys))
 	i.keys = append(i.keys, s.key...)
-	i.batch.Series = append(i.batch.Series, engine.BatchSeries{Hash: xxhash.Sum64(s.key), Lo: lo, Hi: uint32(len(i.batch.Samples))})
+	i.batch.Series = append(i.batch.Series, engine.BatchSeries{Lo: lo, Hi: uint32(len(i.batch.Samples))})
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -35,7 +34,7 @@ func TestCollector(t *testing.T) {
 
 	key := []byte("\x0a\x0e\x0a\x08__name__\x12\x02up")
 	b := &engine.Batch{
-		Series:  []engine.BatchSeries{{Key: key, Hash: xxhash.Sum64(key), Hi: 1}},
+		Series:  []engine.BatchSeries{{Key: key, Hi: 1}},
 		Samples: []engine.Sample{{T: 1_700_000_000_000, V: 1}},
 	}
 	for _, tenant := range []string{"a", "b"} {

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/golang/snappy"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
@@ -69,12 +68,6 @@ func BenchmarkDecode(b *testing.B) {
 		if err := d.DecodeMessage(v, body, &batch); err != nil || len(batch.Series) != series {
 			b.Fatal(err, len(batch.Series))
 		}
-		run("xxhash", func() error {
-			for i := range batch.Series {
-				batch.Series[i].Hash = xxhash.Sum64(batch.Series[i].Key)
-			}
-			return nil
-		})
 		if v == V1 {
 			run("prompb", func() error { return new(prompb.WriteRequest).Unmarshal(body) })
 		} else {

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 	"github.com/stretchr/testify/require"
@@ -232,7 +231,6 @@ func requireBatch(t testing.TB, want modelBatch, b *engine.Batch) {
 	require.Len(t, b.Series, len(want.keys))
 	for i, s := range b.Series {
 		require.Equal(t, want.keys[i], string(s.Key), "key of series %d", i)
-		require.Equal(t, xxhash.Sum64String(want.keys[i]), s.Hash, "hash of series %d", i)
 		require.Equal(t, want.samples[i], b.Samples[s.Lo:s.Hi], "samples of series %d", i)
 	}
 	require.Equal(t, want.histograms, b.Histograms, "histograms")

@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/rekindledb/rekindle/engine"
 )
 
@@ -292,10 +290,9 @@ func (d *Decoder) addSeries(b *engine.Batch, key []byte, c *contents) fault {
 		}
 	}
 	b.Series = append(b.Series, engine.BatchSeries{
-		Key:  key,
-		Hash: xxhash.Sum64(key),
-		Lo:   uint32(c.firstSample),
-		Hi:   uint32(len(b.Samples)),
+		Key: key,
+		Lo:  uint32(c.firstSample),
+		Hi:  uint32(len(b.Samples)),
 	})
 	return faultNone
 }

@@ -1,0 +1,139 @@
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rekindledb/rekindle/arena"
+)
+
+// requireResolved compares what a batch was resolved to with its keys: no guess may ever stand for another series.
+func requireResolved(t *testing.T, tn *Tenant, b *Batch) {
+	t.Helper()
+	w := &b.work
+	for i := range b.Series {
+		s := &tn.stripes[w.stripes[i]]
+		require.Equal(t, tn.stripeOf(xxhash.Sum64(b.Series[i].Key)), w.stripes[i], "stripe of series %d", i)
+		require.NotZero(t, w.recs[i], "series %d", i)
+		rec := arena.At[record](s.a, w.recs[i])
+		require.Equal(t, string(b.Series[i].Key), string(s.appendKey(nil, rec.labels)), "series %d", i)
+		require.Equal(t, w.recs[i], s.root.index.Get(s.a, rec.index), "series %d", i)
+	}
+}
+
+// lookalikes are label sets that differ in one place each: names and values of the same length, a label more or
+// less, more labels than a knownSet takes, and pairs whose keys have the same hash.
+func lookalikes(t *testing.T) (sets []labels.Labels) {
+	for i := range 200 {
+		sets = append(sets, labels.FromStrings("__name__", fmt.Sprint("m", i%3), "a", fmt.Sprint(i/3%4), "b", fmt.Sprint(i%7), "c", fmt.Sprint(i%9), "d", fmt.Sprintf("%03d", i)))
+	}
+	for i := range 40 {
+		long := []string{"__name__", "long", "z", fmt.Sprint(i % 5)}
+		for k := range 28 + i/5 {
+			long = append(long, fmt.Sprintf("l%02d", k), "v")
+		}
+		sets = append(sets, labels.FromStrings(long...))
+	}
+	for i := range 10 {
+		sets = append(sets, labels.FromStrings("__name__", "m0", "a", "0", "b", "0", fmt.Sprint("c", i), "0", "d", "000"))
+	}
+	a, b := colliding(t)
+	return append(sets, a, b)
+}
+
+// TestResolve sends series in an order that changes in every way that an order can.
+func TestResolve(t *testing.T) {
+	sets := lookalikes(t)
+	rng := rand.New(rand.NewPCG(1, 1))
+	for _, stripes := range []int{1, 4} {
+		e := start(t, testConfig(t, byHand, func(c *Config) { c.Stripes = stripes }))
+		order := rng.Perm(len(sets))
+		known := len(sets) / 2 // the others come one by one
+		for k := range 400 {
+			switch rng.IntN(8) {
+			case 0: // two change places
+				i, j := rng.IntN(known), rng.IntN(known)
+				order[i], order[j] = order[j], order[i]
+			case 1: // a target moves
+				n := rng.IntN(known / 4)
+				slices.Reverse(order[:n])
+			case 2:
+				rng.Shuffle(known, func(i, j int) { order[i], order[j] = order[j], order[i] })
+			case 3, 4:
+				if known < len(sets) {
+					i := rng.IntN(known)
+					order[i], order[known] = order[known], order[i]
+					known++
+				}
+			}
+			lo := rng.IntN(2) * rng.IntN(known)
+			var b Batch
+			for _, i := range order[lo:known] {
+				if rng.IntN(40) == 0 {
+					continue
+				}
+				add(&b, sets[i], sample(testNow.UnixMilli()+int64(k)*1000, float64(i)))
+			}
+			if len(b.Series) == 0 {
+				continue
+			}
+			push(t, e, "t", &b)
+			requireResolved(t, e.Tenant("t"), &b)
+		}
+		// In an order that stays, nothing but the first series is looked up.
+		for k := range 3 {
+			var b Batch
+			for _, i := range order {
+				add(&b, sets[i], sample(testNow.UnixMilli()+int64(1000+k)*1000, 1))
+			}
+			push(t, e, "t", &b)
+			requireResolved(t, e.Tenant("t"), &b)
+			if k > 0 {
+				require.Equal(t, []uint32{0}, b.work.missed)
+			}
+		}
+	}
+}
+
+// TestResolveTogether shows that requests of several senders, each with an order of its own and all with the same
+// series, and others that make series, do not lead each other astray.
+func TestResolveTogether(t *testing.T) {
+	e := start(t, testConfig(t, byHand))
+	sets := lookalikes(t)
+	var wg sync.WaitGroup
+	for sender := range 4 {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(2, uint64(sender)))
+			for k := range 60 {
+				var b Batch
+				own := labels.NewBuilder(sets[k]).Set("sender", fmt.Sprint(sender)).Labels()
+				for _, i := range rng.Perm(len(sets))[:100] {
+					add(&b, sets[i], sample(testNow.UnixMilli()+int64(k*4+sender), float64(sender)))
+				}
+				add(&b, own, sample(testNow.UnixMilli()+int64(k), 1))
+				_, err := e.Append(t.Context(), "t", &b)
+				if err != nil {
+					assert.ErrorContains(t, err, "out of order") // the others' are newer
+				}
+			}
+		})
+	}
+	wg.Wait()
+	tn := e.Tenant("t")
+	for i := range tn.stripes {
+		require.NoError(t, tn.stripes[i].walk())
+	}
+	live := 0
+	for i := range tn.stripes {
+		live += int(tn.stripes[i].root.live)
+	}
+	require.Equal(t, len(sets)+4*60, live)
+}
