@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,20 +43,26 @@ func (l *loader) requests(writer int, do func(lo, hi int) error) error {
 }
 
 // ownCPU is what the workload takes for a sample of a scrape in seconds, measured on as many samples as give a
-// steady figure.
+// steady figure, and with all writers at work as they will be: cores that share caches are slower together.
 func (l *loader) ownCPU(scrape int) float64 {
 	const samplesMin = 200_000
-	n, before := 0, cpuTime()
-	for n < samplesMin {
-		for writer, p := range l.pushers {
-			_ = l.requests(writer, func(lo, hi int) error {
-				p.generate(scrape, lo, hi)
-				n += hi - lo
-				return nil
-			})
-		}
+	var n atomic.Int64
+	before := cpuTime()
+	var g sync.WaitGroup
+	for writer, p := range l.pushers {
+		g.Go(func() {
+			for done := 0; done < samplesMin; {
+				_ = l.requests(writer, func(lo, hi int) error {
+					p.generate(scrape, lo, hi)
+					done += hi - lo
+					n.Add(int64(hi - lo))
+					return nil
+				})
+			}
+		})
 	}
-	return (cpuTime() - before) / float64(n)
+	g.Wait()
+	return (cpuTime() - before) / float64(n.Load())
 }
 
 // write pushes scrapes from to end (exclusive) and measures it.
