@@ -83,7 +83,7 @@
 //	label.go record.go pending.go                              what lies in it
 //	append.go resolve.go trail.go tenant.go drain.go           a request, a commit
 //	chunkfile.go chunkstore.go chunkread.go                    closed chunks
-//	image.go shot.go walk.go image_due.go pace.go              images
+//	image.go shot.go walk.go image_due.go pace.go image_cut.go  images, and the log cut behind them
 //	recover.go replay.go replay_order.go progress.go           the start
 //	recover_carefully.go forecast.go                           starts that failed before, what the next one will take
 //	query.go match.go judge.go postings.go copyout.go          series of a query

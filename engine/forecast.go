@@ -13,26 +13,25 @@ import (
 // how fast this machine is by comparison (restartSpeed, measured at every start and kept in the directory). The page
 // cache counts as warm: that is what a process leaves that dies, and not what a machine leaves.
 
-// What parts of a restart take on one core, in nanoseconds. Measured on an AMD EPYC with 2 cores.
+// What parts of a restart take on one core, in nanoseconds. Measured by "ingestbench forecast", which prints them, on an AMD
+// EPYC with 2 cores. They are where the learning begins: what they are wrong by, a few starts of a directory correct.
 const (
-	restartImageByte = 0.6  // read, hashed and walked
-	restartEntry     = 35   // of the log, decoded, whether or not an image has it
-	restartSample    = 15   // applied
-	restartName      = 250  // of a series, decoded, whether or not an image has the series
-	restartSeries    = 1400 // made
-	restartLogByte   = 6    // of a log of samples, all of which are applied
+	restartImageByte = 1.0  // read, hashed and walked
+	restartEntry     = 30   // of the log, decoded, whether or not an image has it
+	restartSample    = 40   // applied
+	restartName      = 550  // of a series, decoded, whether or not an image has the series
+	restartSeries    = 1200 // made
+	restartLogByte   = 9    // of a log of samples, all of which are applied
 )
 
 const (
 	// restartProcess is what happens before Open: the program is loaded, flags are read, ports opened.
-	restartProcess = 15 * time.Millisecond
-	// restartLog is what a log takes that is short: its folder is listed, segments are opened.
-	restartLog = 8 * time.Millisecond
+	restartProcess = 25 * time.Millisecond
+	// restartLog is what a log takes that is short, but not empty.
+	restartLog = 15 * time.Millisecond
 	// restartRest is what a start takes besides images and log before it was measured: locks, the catalogue, a
 	// new epoch, files to be synced.
-	restartRest = 15 * time.Millisecond
-	// restartMeasurable is the least that counts as a measurement of speed.
-	restartMeasurable = 30 * time.Millisecond
+	restartRest = 8 * time.Millisecond
 )
 
 // restartWork is what a restart has to do.
@@ -50,6 +49,9 @@ func (w restartWork) images(stripes int) time.Duration {
 }
 
 func (w restartWork) log(stripes int) time.Duration {
+	if w.entries == 0 {
+		return 0
+	}
 	ns := float64(w.entries)*restartEntry + float64(w.names)*restartName + float64(w.samples)*restartSample + float64(w.series)*restartSeries
 	return restartLog + time.Duration(ns/restartCores(stripes))
 }
@@ -63,44 +65,64 @@ type restartSpeed struct {
 	Rest   observed `json:"rest"`
 }
 
-func (s *restartSpeed) images(d time.Duration) time.Duration { return s.Images.of(d) }
-func (s *restartSpeed) log(d time.Duration) time.Duration    { return s.Log.of(d) }
+// images and log say how long something takes here that takes d by the constants. A machine that is slow at the one
+// is likely to be slow at the other, as long as that was not seen.
+func (s *restartSpeed) images(d time.Duration) time.Duration { return s.Images.or(s.Log).of(d) }
+func (s *restartSpeed) log(d time.Duration) time.Duration    { return s.Log.or(s.Images).of(d) }
 func (s *restartSpeed) rest() time.Duration                  { return s.Rest.of(restartRest) }
 
 // learn takes a start into account.
 func (s *restartSpeed) learn(r *Restart, expected Restart) {
-	if expected.Images > restartMeasurable {
-		s.Images.learn(r.Images, expected.Images)
-	}
-	if expected.Log > restartMeasurable {
-		s.Log.learn(r.Log, expected.Log)
-	}
-	s.Rest.learn(r.Rest, restartRest)
+	before := *s
+	s.Images = before.Images.or(before.Log).after(r.Images, expected.Images)
+	s.Log = before.Log.or(before.Images).after(r.Log, expected.Log)
+	s.Rest = before.Rest.after(r.Rest, restartRest)
 }
 
-// observed is a factor that was seen some times.
+// observed is a factor, and how well it is known: the sum of the weights of what was seen.
 type observed struct {
 	Factor float64 `json:"factor"`
-	Times  int     `json:"times"`
+	Weight float64 `json:"weight"`
 }
 
-func (o *observed) of(d time.Duration) time.Duration {
-	if o.Times == 0 {
+const (
+	// observedPrior is the weight of the constants, observedMost that of all starts before one, so that it counts for a
+	// fifth at least; a start may have been disturbed by others.
+	observedPrior = 0.25
+	observedMost  = 3.75
+	// observedHalf is how long something must take to have half the weight of what takes long.
+	observedHalf = 30 * time.Millisecond
+)
+
+// or is o, or if nothing was seen of that, the factor of another one, unseen.
+func (o observed) or(other observed) observed {
+	if o.Weight == 0 && other.Weight > 0 {
+		o.Factor = other.Factor
+	}
+	return o
+}
+
+func (o observed) of(d time.Duration) time.Duration {
+	if o.Factor <= 0 {
 		return d
 	}
 	return time.Duration(float64(d) * o.Factor)
 }
 
-// learn moves the factor towards what was seen now. A start may have been disturbed by others: the first one counts as
-// much as the constants, and none for more than a fourth.
-func (o *observed) learn(took, expected time.Duration) {
-	if o.Times == 0 {
-		o.Factor = 1
+// after returns the factor moved towards what was seen now, more if there was more to see.
+func (o observed) after(took, expected time.Duration) observed {
+	if expected <= 0 {
+		return o
 	}
-	o.Times++
-	weight := 1 / float64(min(o.Times+1, 4))
+	before := 1.0
+	if o.Factor > 0 {
+		before = o.Factor
+	}
+	d := max(took, expected)
+	weight := float64(d) / float64(d+observedHalf)
+	share := weight / (observedPrior + min(o.Weight, observedMost) + weight)
 	now := max(float64(took)/float64(expected), 0.01)
-	o.Factor = math.Exp((1-weight)*math.Log(o.Factor) + weight*math.Log(now))
+	return observed{math.Exp((1-share)*math.Log(before) + share*math.Log(now)), min(o.Weight, observedMost) + weight}
 }
 
 // Restart is how long a restart takes, by phase; Rest is what is neither. What comes before Open is not in it.

@@ -3,6 +3,7 @@ package engine
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -62,4 +63,44 @@ func TestForecastCountsWhatARestartFinds(t *testing.T) {
 		check("at the end")
 		require.NoError(t, e.Close())
 	})
+}
+
+// A machine that takes so many times what the constants say is known after a few starts, from the first one on nearly,
+// also for a part that no start has had yet; one start that was disturbed does not change much; and what takes no time
+// teaches little.
+func TestForecastLearns(t *testing.T) {
+	const slow = 2.5
+	expected := Restart{Log: time.Second, Rest: restartRest}
+	took := Restart{Log: 2500 * time.Millisecond, Rest: restartRest * 5 / 2}
+	var s restartSpeed
+	require.Equal(t, time.Second, s.log(time.Second))
+	s.learn(&took, expected)
+	require.InDelta(t, slow, s.log(time.Second).Seconds(), slow*0.2)
+	require.Equal(t, s.log(time.Second), s.images(time.Second))
+	for range 3 {
+		s.learn(&took, expected)
+	}
+	require.InDelta(t, slow, s.log(time.Second).Seconds(), slow*0.1)
+
+	expected.Images, took.Images = 2*time.Second, 2*time.Second
+	for range 3 {
+		s.learn(&took, expected)
+	}
+	require.InDelta(t, 1, s.images(time.Second).Seconds(), 0.1)
+	require.InDelta(t, slow, s.log(time.Second).Seconds(), slow*0.1)
+	for range 10 {
+		s.learn(&took, expected)
+	}
+	require.InDelta(t, slow, s.rest().Seconds()/restartRest.Seconds(), slow*0.1)
+
+	before := s.log(time.Second)
+	disturbed := took
+	disturbed.Log *= 3
+	s.learn(&disturbed, expected)
+	require.InDelta(t, before.Seconds(), s.log(time.Second).Seconds(), before.Seconds()*0.3)
+	before = s.log(time.Second)
+	s.learn(&Restart{Log: time.Millisecond, Rest: took.Rest}, Restart{Log: time.Millisecond})
+	require.InDelta(t, before.Seconds(), s.log(time.Second).Seconds(), before.Seconds()*0.02)
+	s.learn(&Restart{Rest: took.Rest}, Restart{}) // neither images nor a log
+	require.InDelta(t, before.Seconds(), s.log(time.Second).Seconds(), before.Seconds()*0.02)
 }

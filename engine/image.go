@@ -42,6 +42,9 @@ type imager struct {
 	asked   chan chan error // by Checkpoint; each is answered once everything is imaged
 	waiting atomic.Int32    // who ask, or are about to
 
+	// named is each stripe's next index as of its newest image: series below are in synced commits.
+	named []atomic.Uint32
+
 	mu struct {
 		sync.Mutex
 		stats ImageStats
@@ -49,8 +52,7 @@ type imager struct {
 	// Owned by the imager goroutine.
 	last    []time.Time // when each stripe was last imaged
 	broken  []bool      // the walk found a fault: the stripe is not imaged again, the log is kept
-	named   []uint32    // each stripe's next index as of its newest image: series below are in synced commits
-	lastCut uint64
+	cutting cutting
 	// interval is the time until the next round is likely to be due, of which the last one that was began at lastDue.
 	interval time.Duration
 	lastDue  time.Time
@@ -86,7 +88,7 @@ const (
 func newImager(t *Tenant, store *ckpt.Store) *imager {
 	m := &imager{
 		t: t, store: store, copied: make(chan struct{}, 1), asked: make(chan chan error),
-		last: make([]time.Time, len(t.stripes)), broken: make([]bool, len(t.stripes)), named: make([]uint32, len(t.stripes)),
+		last: make([]time.Time, len(t.stripes)), broken: make([]bool, len(t.stripes)), named: make([]atomic.Uint32, len(t.stripes)),
 	}
 	now := time.Now()
 	m.lastDue = now
@@ -94,7 +96,7 @@ func newImager(t *Tenant, store *ckpt.Store) *imager {
 		// Spread over the checkpoint duration from the start.
 		m.last[i] = now.Add(-t.e.cfg.CheckpointDuration * time.Duration(i) / time.Duration(len(m.last)))
 		if s := &t.stripes[i]; s.a != nil {
-			m.named[i] = s.root.next // all that was recovered is synced
+			m.named[i].Store(s.root.next) // all that was recovered is synced
 		}
 	}
 	return m
@@ -289,20 +291,6 @@ func (m *imager) nextSegment() uint64 {
 	var st walio.Stats
 	m.t.wal.Stats(&st)
 	return uint64(st.CurrentSegment + 1)
-}
-
-// cut lets the log drop what no image needs any more.
-func (m *imager) cut() error {
-	to := m.store.CutPoint()
-	if to <= m.lastCut || slices.Contains(m.broken, true) {
-		return nil
-	}
-	m.t.e.cfg.crash("cut")
-	if err := m.t.wal.Cut(to, m.t); err != nil {
-		return err
-	}
-	m.lastCut = to
-	return nil
 }
 
 func (m *imager) count(begun time.Time) {

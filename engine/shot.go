@@ -165,7 +165,7 @@ func (m *imager) finish(ctx context.Context) error {
 	}
 	for i := range m.shots {
 		x := &m.shots[i]
-		m.named[x.stripe.id] = uint32(x.meta.MaxIndex) + 1
+		m.named[x.stripe.id].Store(uint32(x.meta.MaxIndex) + 1)
 	}
 	var syncs sync.WaitGroup
 	for i := range m.shots {
@@ -197,6 +197,7 @@ func (m *imager) spread(ctx context.Context) {
 	for i := range m.shots {
 		size += m.shots[i].bytes()
 	}
+	m.cutting.slowly(size, m.interval)
 	m.t.pace.begin(int64(size), m.interval*3/4, func() bool {
 		return ctx.Err() != nil || m.t.e.closing.Load() || m.waiting.Load() > 0 || m.late()
 	})

@@ -176,7 +176,7 @@ func (t *Tenant) Live(i int) int {
 // Each implements walio.Names: the series of a stripe with an index above after, ascending, as far as the newest
 // image knows them. That is all that the log's dropped segments name; and nothing that the log has not got, since
 // a series that is lost before it is logged comes back under another index, and the log's checkpoint must not hold
-// the first one. Labels never change, so that only the references are copied under the lock. Called by the imager.
+// the first one. Labels never change, so that only the references are copied under the lock. Called for the imager.
 func (t *Tenant) Each(i int, after uint64, yield func(ref uint64, key []byte)) {
 	type named struct {
 		index uint32
@@ -186,7 +186,7 @@ func (t *Tenant) Each(i int, after uint64, yield func(ref uint64, key []byte)) {
 		s    = &t.stripes[i]
 		step []named
 		key  []byte
-		end  = uint64(t.images.named[i])
+		end  = uint64(t.images.named[i].Load())
 	)
 	for next := after + 1; ; {
 		step = step[:0]
@@ -221,7 +221,8 @@ func (t *Tenant) start(store *ckpt.Store, epoch uint64, res *walio.Result) error
 			return err
 		}
 		t.wal, err = walio.Start(walio.Options{
-			FS: cfg.FS, Dir: filepath.Join(t.dir, walDir), Identity: t.walIdentity(), Epoch: epoch, Resume: pos,
+			PaceCheckpoint: t.paceCheckpoint,
+			FS:             cfg.FS, Dir: filepath.Join(t.dir, walDir), Identity: t.walIdentity(), Epoch: epoch, Resume: pos,
 			Sync: cfg.Sync, SyncInterval: cfg.SyncInterval, Compression: cfg.Compression, SegmentSize: cfg.SegmentSize,
 			Logger: cfg.Logger.With("tenant", t.id),
 		}, t)

@@ -3,6 +3,7 @@ package walio
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/rekindledb/rekindle/arena/disk"
 )
@@ -27,12 +28,13 @@ type checkpointWriter struct {
 	commit uint64
 	before Totals
 
-	file  disk.File
-	out   fileAppender
-	comp  *compressor
-	batch Batch
-	enc   encoded
-	head  commitHeader
+	file   disk.File
+	synced time.Time // when it last was, or was made
+	out    fileAppender
+	comp   *compressor
+	batch  Batch
+	enc    encoded
+	head   commitHeader
 }
 
 func newCheckpointWriter(l *Log, dir string, state *checkpointState) (*checkpointWriter, error) {
@@ -76,6 +78,7 @@ func (w *checkpointWriter) create() (err error) {
 	if err != nil {
 		return err
 	}
+	w.synced = time.Now()
 	w.out = fileAppender{file: w.file, frames: w.appendHead(nil)}
 	return nil
 }
@@ -96,15 +99,15 @@ const recordsPerNameCommit = 16
 // flush writes the batch, which holds series only, as commits of a few records.
 func (w *checkpointWriter) flush() error {
 	col := w.batch.series
-	from, before := 0, uint64(0)
+	from, names := 0, uint64(0)
 	for i := 0; i < len(col.ends); i += recordsPerNameCommit {
 		j := min(i+recordsPerNameCommit, len(col.ends))
 		part := Batch{series: records{bytes: col.bytes[from:col.ends[j-1]]}}
 		for _, end := range col.ends[i:j] {
 			part.series.ends = append(part.series.ends, end-from)
 		}
-		part.counts.Series = w.batch.seriesAtEnd[j-1] - before
-		from, before = col.ends[j-1], w.batch.seriesAtEnd[j-1]
+		part.counts.Series = w.batch.seriesAtEnd[j-1] - names
+		from, names = col.ends[j-1], w.batch.seriesAtEnd[j-1]
 		if w.file == nil {
 			if err := w.create(); err != nil {
 				return err
@@ -116,11 +119,33 @@ func (w *checkpointWriter) flush() error {
 		encodeCommit(&w.enc, &part, &w.head, w.comp)
 		w.before = w.before.plus(part.counts)
 		w.state.series += part.counts.Series
+		before := w.size()
 		if err := w.out.append(&w.enc); err != nil {
+			return err
+		}
+		if err := w.pace(w.size() - before); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (w *checkpointWriter) size() int64 { return w.out.off + int64(len(w.out.frames)) }
+
+// checkpointSyncEvery is how much time of writing is synced together: what is spread over a long time must not reach the
+// disk in one burst at its end.
+const checkpointSyncEvery = time.Second
+
+// pace spreads the writing.
+func (w *checkpointWriter) pace(n int64) error {
+	if err := w.log.opts.PaceCheckpoint(int(n)); err != nil {
+		return err
+	}
+	if time.Since(w.synced) < checkpointSyncEvery {
+		return nil
+	}
+	w.synced = time.Now()
+	return w.file.Sync()
 }
 
 func (w *checkpointWriter) finish() error {

@@ -136,6 +136,9 @@ func (l *Log) publishCheckpoint(num int, names Names) error {
 		return fmt.Errorf("walio: sync directory %s: %w", l.opts.Dir, err)
 	}
 	l.cutting.checkpoint = next
+	l.mu.Lock()
+	l.mu.checkpointSeries = next.series
+	l.mu.Unlock()
 	return nil
 }
 

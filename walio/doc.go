@@ -156,7 +156,7 @@
 //
 // # Locks and goroutines
 //
-//	Log.cutting   one Cut at a time; held during its I/O
+//	Log.cutting   one Cut at a time; held during its I/O, and while that is paced
 //	Log.syncing   held while files are synced and while healing
 //	Log.mu        all state that several goroutines see; no I/O under it but closing files
 //

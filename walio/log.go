@@ -50,7 +50,7 @@ type Log struct {
 	// syncing is held while files are synced: the committer heals only when no sync is under way.
 	// Taken before mu.
 	syncing sync.Mutex
-	// cutting serialises Cut. Taken before mu.
+	// cutting serialises Cut, which may take long. Taken before mu.
 	cutting struct {
 		sync.Mutex
 		checkpoint checkpointState
@@ -74,6 +74,8 @@ type Log struct {
 		current  *segment
 		unsynced []*segment // those with unsynced commits, ascending; current may be the last
 		finished []finishedSegment
+
+		checkpointSeries uint64 // of cutting.checkpoint
 
 		writtenCommit, syncedCommit uint64
 
@@ -126,6 +128,7 @@ func Start(opts Options, source Source) (*Log, error) {
 		retry:       opts.RetryMin,
 	}
 	l.cutting.checkpoint = from.checkpoint
+	l.mu.checkpointSeries = from.checkpoint.series
 	l.mu.finished = append(l.mu.finished, from.segments...)
 	// What Recover read it has also synced.
 	l.mu.writtenCommit, l.mu.syncedCommit = from.Commit, from.Commit

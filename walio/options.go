@@ -66,6 +66,10 @@ type Options struct {
 	// to the other. Default 50ms and 2s.
 	RetryMin, RetryMax time.Duration
 
+	// PaceCheckpoint is called before Cut writes n bytes of a checkpoint, without a lock but that of Cut, and may sleep to
+	// spread them. An error ends the Cut. Default: no limit.
+	PaceCheckpoint func(n int) error
+
 	// Logger gets one line when the log fails and one when it works again. Default slog.Default().
 	Logger *slog.Logger
 }
@@ -93,6 +97,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.RetryMax == 0 {
 		o.RetryMax = max(defaultRetryMax, o.RetryMin)
+	}
+	if o.PaceCheckpoint == nil {
+		o.PaceCheckpoint = func(int) error { return nil }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

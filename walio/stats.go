@@ -31,15 +31,12 @@ func (s *Stats) count(e *encoded, h *commitHeader) {
 
 // Stats fills s.
 func (l *Log) Stats(s *Stats) {
-	l.cutting.Lock()
-	checkpointSeries := l.cutting.checkpoint.series
-	l.cutting.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	*s = l.mu.stats
 	s.Written, s.Synced = l.mu.writtenCommit, l.mu.syncedCommit
 	s.RetainedBytes = l.mu.retainedBytes
-	s.CheckpointSeries = checkpointSeries
+	s.CheckpointSeries = l.mu.checkpointSeries
 	s.FirstSegment, s.CurrentSegment = -1, -1
 	for i, f := range l.mu.finished {
 		if i == 0 {

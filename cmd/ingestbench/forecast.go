@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -169,7 +170,7 @@ func (f *forecastRun) report() *report {
 	slices.Sort(off)
 	r.note("Allowed is an error of 20 %% or 50 ms, the larger. The 90th percentile is %.2f of that, the median %.2f, the worst %.2f; %d of %d are within.",
 		quantile(off, .9), quantile(off, .5), quantile(off, 1), within(off), len(off))
-	r.Tables = append(r.Tables, g)
+	r.Tables = append(r.Tables, g, fitted(f.cases, runtime.NumCPU()))
 	r.Charts = append(r.Charts, chart{
 		Title: "Forecast against reality", X: "ready after, s", Y: "forecast, s",
 		Curves: []curve{points, {Name: "as said", Points: [][2]float64{{0, 0}, {worst, worst}}}},
