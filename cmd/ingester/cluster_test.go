@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -84,7 +85,7 @@ func (c *cluster) mustPush(p *process, at time.Time) {
 	}
 }
 
-// life is what a ring goes through in a store that away makes unreachable: kills, an outage, a process that sleeps past its
+// life is what a ring goes through in a store that away makes unreachable: kills, an outage under pushes and reads, a process that sleeps past its
 // heartbeat, and equal tokens forced on two.
 func (c *cluster) life(away func(bool), outage time.Duration) {
 	c.bothSee("ACTIVE", "ACTIVE")
@@ -104,7 +105,16 @@ func (c *cluster) life(away func(bool), outage time.Duration) {
 	c.a.expect(c.T, "up", now, `"1"]`)
 
 	away(true)
-	time.Sleep(outage)
+	sent := 0
+	for until := time.Now().Add(outage); time.Now().Before(until); time.Sleep(min(time.Second, outage/10)) {
+		sent++
+		for _, p := range []*process{c.a, c.b} {
+			if code, text := p.push(c.T, "", "meanwhile", now.Add(time.Duration(sent)*time.Millisecond), 1); code != http.StatusOK {
+				c.Fatalf("push %d while the store is away: %d %s", sent, code, text)
+			}
+			p.expect(c.T, "count_over_time(meanwhile[1m])", now.Add(10*time.Second), fmt.Sprintf(`"%d"]`, sent))
+		}
+	}
 	c.mustPush(c.a, now.Add(time.Second))
 	c.a.restart() // a member before, and still one to those who remember the ring
 	c.mustPush(c.a, now.Add(2*time.Second))
@@ -157,7 +167,7 @@ func (c *cluster) life(away func(bool), outage time.Duration) {
 	}
 }
 
-// The life of a ring in Consul, or what it calls so.
+// The life of a ring in what it takes for Consul. make ring-consul has a real one.
 func TestRingInConsul(t *testing.T) {
 	t.Parallel()
 	consul := newFakeConsul(t)
