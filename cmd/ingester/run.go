@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"time"
 
 	"github.com/grafana/dskit/grpcutil"
-	"github.com/grafana/dskit/server"
 	"github.com/grafana/dskit/services"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -217,59 +215,6 @@ func decoderOptions(o *options) wire.Options {
 	d := wire.DefaultOptions()
 	d.MaxMessageSize = o.Distributor.MaxRecvMsgSize
 	return d
-}
-
-// newServer listens. dskit's server adds /metrics, /debug/pprof and cortex_request_duration_seconds.
-func newServer(o *options, logger *slog.Logger, reg *prometheus.Registry) (*server.Server, error) {
-	c := o.Server
-	c.MetricsNamespace = "cortex"
-	c.Log = goKit{logger}
-	c.DisableRequestSuccessLog = !logger.Enabled(context.Background(), slog.LevelDebug)
-	c.Registerer, c.Gatherer = reg, reg
-	c.SignalHandler = newUnsignalled()
-	c.GRPCOptions = grpcsrv.ServerOptions()
-	grpcsrv.SetMaxMessageSize(c.GRPCServerMaxRecvMsgSize)
-	return server.New(c)
-}
-
-// unsignalled is a signal handler that waits for no signal: main decides when the server stops.
-type unsignalled chan struct{}
-
-func newUnsignalled() unsignalled { return make(unsignalled) }
-
-func (u unsignalled) Loop() { <-u }
-func (u unsignalled) Stop() { close(u) }
-
-func newServerService(srv *server.Server) *services.BasicService {
-	ended := make(chan error, 1)
-	return services.NewBasicService(
-		func(context.Context) error {
-			go func() { ended <- srv.Run() }()
-			return nil
-		},
-		func(ctx context.Context) error {
-			select {
-			case <-ctx.Done():
-				return nil
-			case err := <-ended:
-				return fmt.Errorf("server ended: %w", err)
-			}
-		},
-		func(error) error {
-			srv.Shutdown()
-			srv.Stop()
-			return nil
-		},
-	).WithName("server")
-}
-
-// openURL is what a person on this machine can open.
-func openURL(srv *server.Server) string {
-	host, port, _ := net.SplitHostPort(srv.HTTPListenAddr().String())
-	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return "http://" + net.JoinHostPort(host, port) + "/"
 }
 
 func states(m *services.Manager) map[string]string {
