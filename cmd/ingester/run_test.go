@@ -66,6 +66,7 @@ func (*slowDB) stream(string) func(context.Context, int64, int64, func([]engine.
 func (*slowDB) save(context.Context) error       { return nil }
 func (*slowDB) Tenants() []string                { return nil }
 func (*slowDB) Stats(string, *engine.Stats) bool { return false }
+func (*slowDB) Active(string) uint64             { return 0 }
 func (*slowDB) Describe(chan<- *prometheus.Desc) {}
 func (*slowDB) Collect(chan<- prometheus.Metric) {}
 
