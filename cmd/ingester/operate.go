@@ -120,7 +120,7 @@ func (p *operator) keep(ctx context.Context) error {
 func (p *operator) leave(ctx context.Context) error {
 	p.stopping.Lock()
 	defer p.stopping.Unlock()
-	defer p.gossip.StopAsync() // it says good-bye while images are written
+	defer p.gossip.StopAsync()
 	defer p.Stop()
 	warn := func(err error) {
 		if err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/grafana/dskit/grpcutil"
@@ -60,7 +59,7 @@ type database interface {
 //	open gate    queries pass
 //	join ring    ACTIVE: pushes pass
 //	...          ctx done
-//	leave ring   LEAVING: new pushes are refused
+//	leave ring   LEAVING: new pushes are refused; gossip says good-bye
 //	close gate   pushes inside are answered, queries are cancelled, new ones refused
 //	close engine images are written
 //	stop server
@@ -153,7 +152,7 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		},
 		Config:     o.Config,
 		Defaults:   defaults.Config,
-		Services:   func() map[string]string { return states(manager) },
+		Services:   func() map[string]string { return states(engineService, ring.gossip, serverService) },
 		Logger:     logger,
 		Registerer: reg,
 		Gatherer:   reg,
@@ -217,12 +216,6 @@ func decoderOptions(o *options) wire.Options {
 	return d
 }
 
-func states(m *services.Manager) map[string]string {
-	byName := map[string]string{}
-	for state, list := range m.ServicesByState() {
-		for _, s := range list {
-			byName[services.DescribeService(s)] = strings.TrimSpace(state.String())
-		}
-	}
-	return byName
+func states(engine, memberlist, server services.Service) map[string]string {
+	return map[string]string{"engine": engine.State().String(), "memberlist": memberlist.State().String(), "server": server.State().String()}
 }

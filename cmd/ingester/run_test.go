@@ -158,7 +158,7 @@ func TestRecoveryIsVisible(t *testing.T) {
 		"-/healthy":      {200, "healthy"},
 		"metrics":        {200, "cortex_build_info"},
 		"ready":          {503, "reading images, 40 %"},
-		"services":       {200, "engine => Starting\nserver => Running"},
+		"services":       {200, "engine => Starting\nmemberlist => Running\nserver => Running"},
 		"api/v1/labels":  {503, "reading images"},
 		"debug/pprof/":   {200, "goroutine"},
 		"config?mode=":   {200, "wal_dir: ./data"},
