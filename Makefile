@@ -10,7 +10,7 @@ OUTAGE    ?= 10s
 ARGS      ?=
 TESTFLAGS ?=
 
-.PHONY: help run demo build test lint race crash fuzz ring e2e interop ci bench bench-peers clean
+.PHONY: help run demo build test lint race crash fuzz ring ring-consul e2e interop ci bench bench-peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ fuzz: ## each fuzz target for FUZZTIME, 30s if not given
 
 ring: ## two ingesters in the ring of a real etcd (Debian: etcd-server): kills, an OUTAGE of etcd (10s if not given), equal tokens
 	$(GO) test -count=1 -timeout 1h -tags interop -run '^TestRingInEtcd$$' ./cmd/ingester -args -outage=$(OUTAGE)
+
+ring-consul: ## the same in a real Consul 1.14, which takes minutes to build and is therefore not in ci
+	cd bench/interop/consul && $(GO) build -o ../../../bin/consul github.com/hashicorp/consul
+	$(GO) test -count=1 -timeout 1h -tags interop -run '^TestRingInRealConsul$$' ./cmd/ingester -args -outage=$(OUTAGE) -consul=$(CURDIR)/bin/consul
 
 e2e: build ## a real Prometheus and node_exporter: answers compared sample for sample, before and after kill -9
 	cd bench/interop && $(GO) build -tags remove_all_sd -o ../../bin/prometheus github.com/prometheus/prometheus/cmd/prometheus

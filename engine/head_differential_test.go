@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -259,6 +260,26 @@ func (d *duel) parts(mint, maxt int64, ms []*labels.Matcher) {
 	for _, s := range none {
 		require.Contains(t, whole, s.Labels.String())
 		require.Empty(t, s.Chunks)
+	}
+	since, err := ten.Select(t.Context(), mint, math.MaxInt64)
+	require.NoError(t, err)
+	require.EqualValues(t, len(since), ten.Active(mint), "active since %d", mint)
+	for _, part := range []Part{AllSamples, NoSamples} {
+		var mu sync.Mutex
+		streamed := map[string]int{}
+		require.NoError(t, ten.Stream(t.Context(), part, mint, maxt, func(list []KeyedSeries) error {
+			mu.Lock()
+			defer mu.Unlock()
+			for i := range list {
+				require.Equal(t, part == NoSamples, len(list[i].Chunks) == 0)
+				streamed[string(list[i].Key)]++
+			}
+			return nil
+		}, ms...))
+		require.Len(t, streamed, len(whole))
+		for _, s := range series {
+			require.Equal(t, 1, streamed[string(keyOf(s.Labels))], "%s, part %d", s.Labels, part)
+		}
 	}
 }
 

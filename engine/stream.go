@@ -12,10 +12,10 @@ type KeyedSeries struct {
 	Chunks []Chunk
 }
 
-// Stream calls yield with the series that Select would return, some hundred at a time, each once and in no order. So
+// Stream calls yield with the series that SelectPart would return, some hundred at a time, each once and in no order. So
 // no more than that is held in memory. Several goroutines call yield at the same time; what it gets is valid until it
 // returns. An error of yield ends the stream and is returned.
-func (t *Tenant) Stream(ctx context.Context, mint, maxt int64, yield func([]KeyedSeries) error, ms ...*labels.Matcher) error {
+func (t *Tenant) Stream(ctx context.Context, part Part, mint, maxt int64, yield func([]KeyedSeries) error, ms ...*labels.Matcher) error {
 	if err := t.enter(); err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func (t *Tenant) Stream(ctx context.Context, mint, maxt int64, yield func([]Keye
 	return t.work(ctx, total, func() func(int, *stripe) error {
 		var list []KeyedSeries
 		var keys []byte
-		c := &copier{mint: max(mint, t.floor.Load()), maxt: maxt}
+		c := &copier{mint: max(mint, t.floor.Load()), maxt: maxt, part: part}
 		c.stepped = func() error {
 			if len(list) == 0 {
 				return nil
@@ -41,13 +41,17 @@ func (t *Tenant) Stream(ctx context.Context, mint, maxt int64, yield func([]Keye
 				if err != nil {
 					return c.failed(s, f, err)
 				}
-				if len(c.chunks) == 0 {
+				if len(c.chunks) == 0 && !f.sure {
 					return nil
 				}
 				begin := len(keys)
 				// If keys moves when it grows, the keys before it keep the array that they are in.
 				keys = s.appendKey(keys, f.set)
-				list = append(list, KeyedSeries{Key: keys[begin:len(keys):len(keys)], Chunks: c.list(min(more, lockStep))})
+				one := KeyedSeries{Key: keys[begin:len(keys):len(keys)]}
+				if part != NoSamples {
+					one.Chunks = c.list(min(more, lockStep))
+				}
+				list = append(list, one)
 				return nil
 			})
 		}

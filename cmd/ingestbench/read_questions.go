@@ -48,7 +48,7 @@ type asker struct {
 	engine   promql.QueryEngine
 	from, at int64 // of the data, milliseconds
 	// stream is Rekindle's way to give out chunks, nil for Prometheus.
-	stream func(ctx context.Context, mint, maxt int64, yield func([]engine.KeyedSeries) error, ms ...*labels.Matcher) error
+	stream func(ctx context.Context, part engine.Part, mint, maxt int64, yield func([]engine.KeyedSeries) error, ms ...*labels.Matcher) error
 
 	// What is asked for, taken from the data.
 	metrics                                      []string
@@ -254,7 +254,7 @@ func (a *asker) chunks(ms ...*labels.Matcher) func(context.Context) (answer, err
 // streamed is chunks by the engine's own way, which QueryStream goes.
 func (a *asker) streamed(ctx context.Context, ms []*labels.Matcher) (answer, error) {
 	var n atomic.Int64
-	err := a.stream(ctx, a.from, a.at, func(list []engine.KeyedSeries) error {
+	err := a.stream(ctx, engine.AllSamples, a.from, a.at, func(list []engine.KeyedSeries) error {
 		for _, s := range list {
 			if len(s.Key) == 0 || len(s.Chunks) == 0 {
 				return fmt.Errorf("%q has %d chunks", s.Key, len(s.Chunks))

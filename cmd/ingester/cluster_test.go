@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -84,7 +85,7 @@ func (c *cluster) mustPush(p *process, at time.Time) {
 	}
 }
 
-// life is what a ring goes through in a store that away makes unreachable: kills, an outage, a process that sleeps past its
+// life is what a ring goes through in a store that away makes unreachable: kills, an outage under pushes and reads, a process that sleeps past its
 // heartbeat, and equal tokens forced on two.
 func (c *cluster) life(away func(bool), outage time.Duration) {
 	c.bothSee("ACTIVE", "ACTIVE")
@@ -104,13 +105,30 @@ func (c *cluster) life(away func(bool), outage time.Duration) {
 	c.a.expect(c.T, "up", now, `"1"]`)
 
 	away(true)
-	time.Sleep(outage)
+	sent := 0
+	for until := time.Now().Add(outage); time.Now().Before(until); time.Sleep(min(time.Second, outage/10)) {
+		sent++
+		for _, p := range []*process{c.a, c.b} {
+			if code, text := p.push(c.T, "", "meanwhile", now.Add(time.Duration(sent)*time.Millisecond), 1); code != http.StatusOK {
+				c.Fatalf("push %d while the store is away: %d %s", sent, code, text)
+			}
+			p.expect(c.T, "count_over_time(meanwhile[1m])", now.Add(10*time.Second), fmt.Sprintf(`"%d"]`, sent))
+		}
+	}
 	c.mustPush(c.a, now.Add(time.Second))
 	c.a.restart() // a member before, and still one to those who remember the ring
 	c.mustPush(c.a, now.Add(2*time.Second))
 	c.a.expect(c.T, "count_over_time(up[1m])", now.Add(2*time.Second), `"3"]`)
 	away(false)
-	c.bothSee("ACTIVE", "ACTIVE")
+	// Who has found the store gone for long looks for it again less and less often: etcd's client, which is Cortex's too, after
+	// up to 2 minutes and 24 s.
+	back := time.Now()
+	for _, p := range []*process{c.a, c.b} {
+		for _, id := range []string{"a", "b"} {
+			p.seesWithin(10*time.Second+min(outage, 145*time.Second), id, "ACTIVE")
+		}
+	}
+	c.Logf("the store was away for %v; all heartbeats are there again %v after it came back", outage, time.Since(back).Round(time.Millisecond))
 	if e := c.entry("a"); !slices.Equal(e.Tokens, first.Tokens) || e.Registered != first.Registered {
 		c.Errorf("after the outage: registered %d, want %d; tokens kept: %v", e.Registered, first.Registered, slices.Equal(e.Tokens, first.Tokens))
 	}
@@ -157,7 +175,7 @@ func (c *cluster) life(away func(bool), outage time.Duration) {
 	}
 }
 
-// The life of a ring in Consul, or what it calls so.
+// The life of a ring in what it takes for Consul. make ring-consul has a real one.
 func TestRingInConsul(t *testing.T) {
 	t.Parallel()
 	consul := newFakeConsul(t)

@@ -13,7 +13,9 @@ import (
 // options is a command line that made sense.
 type options struct {
 	Config
-	printVersion, checkConfig, expandEnv bool
+	printVersion, checkConfig, expandEnv, supervise bool
+
+	given *sockets // that the process was started with; nil: none
 
 	file     []string         // settings of -config.file that are in force, as paths
 	mapped   []string         // what was done for an argument that has another name or shape here
@@ -47,6 +49,7 @@ func (o *options) flagSet(args []string) (fs *flag.FlagSet, file *string) {
 	fs.Usage = func() {}
 	file = fs.String("config.file", "", "YAML file of settings. Flags win over it.")
 	fs.BoolVar(&o.expandEnv, "config.expand-env", false, "Replace ${NAME} and ${NAME:default} in -config.file by environment variables.")
+	fs.BoolVar(&o.supervise, "supervise", false, "Run the ingester as a child that is started again at once when it dies, and hold its sockets meanwhile: who connects then waits and is not refused. For a pod's process 1, where nobody else restarts it in less than seconds.")
 	fs.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
 	fs.BoolVar(&o.checkConfig, "check-config", false, "Print which of the arguments given are honoured, mapped and ignored, and exit.")
 	o.RegisterFlags(fs)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -49,7 +50,7 @@ func TestRingByGossip(t *testing.T) {
 	args := func(own string) []string {
 		return append(slices.Clone(beats), "-ring.store=memberlist", "-memberlist.bind-addr=127.0.0.1", "-memberlist.bind-port="+own,
 			"-memberlist.join=127.0.0.1:"+portA, "-memberlist.join=127.0.0.1:"+portB, "-memberlist.min-join-backoff=50ms",
-			"-memberlist.gossip-interval=50ms", "-memberlist.broadcast-timeout-for-local-updates-on-shutdown=1s")
+			"-memberlist.broadcast-timeout-for-local-updates-on-shutdown=1s")
 	}
 	c := &cluster{T: t, a: newProcess(t, "a", args(portA)...)}
 	c.b = newProcess(t, "b", args(portB)...)
@@ -69,6 +70,7 @@ func TestRingByGossip(t *testing.T) {
 	same("after a kill")
 
 	c.a.signal(syscall.SIGTERM)
+	c.answersUntilGossipEnds(c.a)
 	c.b.sees("a", "LEAVING")
 	if err := c.a.cmd.Wait(); err != nil {
 		t.Error(err)
@@ -84,4 +86,38 @@ func TestRingByGossip(t *testing.T) {
 		t.Errorf("shutdown: %d %s", code, text)
 	}
 	eventually(t, 10*time.Second, "a is out of the ring", func() (bool, string) { s := c.b.shard("a"); return s.ID == "", s.State })
+}
+
+// answersUntilGossipEnds asks a process that stops until it is gone. Queries are answered as long as gossip says good-bye, which
+// takes a second: others have not heard of it before.
+func (c *cluster) answersUntilGossipEnds(p *process) {
+	c.Helper()
+	ask := func(path string) (code int, text string) {
+		resp, err := http.Get(p.url + path)
+		if err != nil {
+			return 0, "" // gone
+		}
+		defer resp.Body.Close()
+		b, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(b)
+	}
+	const goodBye = "memberlist => Stopping"
+	asked := 0
+	for {
+		_, before := ask("services")
+		code, text := ask("prometheus/api/v1/query?query=1")
+		_, after := ask("services")
+		if after == "" {
+			break
+		}
+		if strings.Contains(before, goodBye) && strings.Contains(after, goodBye) {
+			asked++
+			if code != http.StatusOK {
+				c.Fatalf("query %d while gossip says good-bye: %d %s", asked, code, text)
+			}
+		}
+	}
+	if asked == 0 {
+		c.Error("nothing was asked while gossip said good-bye")
+	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/rekindledb/rekindle/engine"
 	"github.com/rekindledb/rekindle/rpc/grpcsrv"
 )
@@ -26,4 +28,17 @@ func (s *store) Stats(tenant string, st *engine.Stats) bool {
 	}
 	t.Stats(st)
 	return true
+}
+
+// activeFor is how recent a series' newest sample is if the series is active: Cortex's default of
+// -ingester.active-series-metrics-idle-timeout.
+const activeFor = 10 * time.Minute
+
+// Active implements grpcsrv.Store.
+func (s *store) Active(tenant string) uint64 {
+	t := s.engine.Tenant(tenant)
+	if t == nil {
+		return 0
+	}
+	return t.Active(time.Now().Add(-activeFor).UnixMilli())
 }

@@ -118,7 +118,7 @@ func (s *store) stream(tenant string) func(ctx context.Context, mint, maxt int64
 		return nil
 	}
 	return func(ctx context.Context, mint, maxt int64, yield func([]engine.KeyedSeries) error) error {
-		return t.Stream(ctx, mint, maxt, yield)
+		return t.Stream(ctx, engine.AllSamples, mint, maxt, yield)
 	}
 }
 

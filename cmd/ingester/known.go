@@ -59,7 +59,7 @@ var reasons = []struct{ prefix, why string }{
 	{"", "it belongs to another module of Cortex"},
 
 	{"ingester.", "this ingester has no such part"},
-	{"ingester.active-", "active series are not tracked"},
+	{"ingester.active-", "active series are those with a sample of the last ten minutes"},
 	{"ingester.checkpoint-", "images are written instead"},
 	{"ingester.chunk-", "chunks are Prometheus's, closed when they are full"},
 	{"ingester.client.", "this ingester calls no other"},

@@ -51,6 +51,15 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	for _, text := range o.warnings() {
 		logger.Warn(text)
 	}
+	given, supervised, err := givenSockets()
+	if err != nil {
+		logger.Error("ingester ends: " + err.Error())
+		return exitFailed
+	}
+	if o.supervise && !supervised {
+		return supervise(ctx, o, given, args, logger)
+	}
+	o.given = given
 	do := run
 	if o.Target == targetFlusher {
 		do = runFlusher

@@ -78,8 +78,9 @@ func (p *operator) rate() float64 {
 	}
 	defer p.gate.Leave()
 	sum := 0.0
-	for _, t := range p.Tenants() {
-		sum += t.IngestionRate
+	for _, id := range p.db.Tenants() {
+		api, rule := p.rates.Of(id)
+		sum += api + rule
 	}
 	return sum
 }
@@ -119,7 +120,7 @@ func (p *operator) keep(ctx context.Context) error {
 func (p *operator) leave(ctx context.Context) error {
 	p.stopping.Lock()
 	defer p.stopping.Unlock()
-	defer p.gossip.StopAsync() // it says good-bye while images are written
+	defer p.gossip.StopAsync()
 	defer p.Stop()
 	warn := func(err error) {
 		if err != nil {
@@ -163,7 +164,7 @@ func (p *operator) Tenants() []httpsrv.TenantStats {
 		}
 		api, rule := p.rates.Of(id)
 		list = append(list, httpsrv.TenantStats{
-			Tenant: id, NumSeries: st.Series, ActiveSeries: st.Series,
+			Tenant: id, NumSeries: st.Series, ActiveSeries: p.db.Active(id),
 			IngestionRate: api + rule, APIIngestionRate: api, RuleIngestionRate: rule, QueriedIngesters: 1,
 		})
 	}

@@ -5,9 +5,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rekindledb/rekindle/rpc/httpsrv"
 )
 
 func (i *instance) post(t *testing.T, path string) (int, string) {
@@ -52,8 +55,28 @@ func TestWayOut(t *testing.T) {
 	if code, text := i.push(t, "new", "up", now, 2); code != http.StatusOK {
 		t.Errorf("push when ACTIVE again: %d %s", code, text)
 	}
+	if code, text := i.push(t, "new", "quiet", now.Add(-2*activeFor), 2); code != http.StatusOK {
+		t.Errorf("push of an old sample: %d %s", code, text)
+	}
 	if _, text := i.get(t, "ingester/all_user_stats"); !strings.Contains(text, "<td>new") {
 		t.Errorf("tenants: %s", text)
+	}
+	req, err := http.NewRequest(http.MethodGet, i.url+"ingester/all_user_stats", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var stats []httpsrv.TenantStats
+	if err := json.NewDecoder(resp.Body).Decode(&stats); err != nil {
+		t.Fatal(err)
+	}
+	if at := slices.IndexFunc(stats, func(s httpsrv.TenantStats) bool { return s.Tenant == "new" }); at < 0 || stats[at].NumSeries != 2 || stats[at].ActiveSeries != 1 {
+		t.Errorf("tenants: %+v", stats)
 	}
 	if code, text := i.post(t, "flush?wait=true"); code != http.StatusNoContent || !strings.Contains(text, "no long-term storage yet") {
 		t.Errorf("flush: %d %s", code, text)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,7 +55,11 @@ func prepareProcess(t *testing.T, id string, args ...string) *process {
 	}, args...)
 	p.url = "http://127.0.0.1:" + http + "/"
 	t.Cleanup(func() {
-		if p.cmd != nil {
+		switch {
+		case p.cmd == nil:
+		case slices.Contains(p.args, "-supervise"): // killed it would leave its child behind
+			p.end()
+		default:
 			p.kill()
 		}
 	})
@@ -100,7 +105,10 @@ func (p *process) begin() (ready func()) {
 		s := bufio.NewScanner(logs)
 		for s.Scan() {
 			if strings.Contains(s.Text(), "msg=ready") {
-				said <- true
+				select {
+				case said <- true:
+				default: // another child of a supervisor
+				}
 			} else if len(lines) < 100 {
 				lines = append(lines, s.Text())
 			}
@@ -133,6 +141,16 @@ func (p *process) kill() {
 	p.cmd = nil
 }
 
+// end stops it cleanly and waits until it has ended.
+func (p *process) end() {
+	p.t.Helper()
+	p.signal(syscall.SIGTERM)
+	if err := p.cmd.Wait(); err != nil {
+		p.t.Error(err)
+	}
+	p.cmd = nil
+}
+
 // restart kills it and starts it again.
 func (p *process) restart() {
 	p.t.Helper()
@@ -159,7 +177,12 @@ func eventually(t *testing.T, within time.Duration, what string, is func() (bool
 // sees waits until the process shows an instance in a state on its page and in its metric.
 func (p *process) sees(id, state string) {
 	p.t.Helper()
-	eventually(p.t, 10*time.Second, id+" is "+state, func() (bool, string) {
+	p.seesWithin(10*time.Second, id, state)
+}
+
+func (p *process) seesWithin(within time.Duration, id, state string) {
+	p.t.Helper()
+	eventually(p.t, within, id+" is "+state, func() (bool, string) {
 		req, err := http.NewRequest(http.MethodGet, p.url+"ring", nil)
 		if err != nil {
 			p.t.Fatal(err)

@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"strings"
 	"time"
 
 	"github.com/grafana/dskit/grpcutil"
-	"github.com/grafana/dskit/server"
 	"github.com/grafana/dskit/services"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -62,7 +59,7 @@ type database interface {
 //	open gate    queries pass
 //	join ring    ACTIVE: pushes pass
 //	...          ctx done
-//	leave ring   LEAVING: new pushes are refused
+//	leave ring   LEAVING: new pushes are refused; gossip says good-bye
 //	close gate   pushes inside are answered, queries are cancelled, new ones refused
 //	close engine images are written
 //	stop server
@@ -155,7 +152,7 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 		},
 		Config:     o.Config,
 		Defaults:   defaults.Config,
-		Services:   func() map[string]string { return states(manager) },
+		Services:   func() map[string]string { return states(engineService, ring.gossip, serverService) },
 		Logger:     logger,
 		Registerer: reg,
 		Gatherer:   reg,
@@ -219,65 +216,6 @@ func decoderOptions(o *options) wire.Options {
 	return d
 }
 
-// newServer listens. dskit's server adds /metrics, /debug/pprof and cortex_request_duration_seconds.
-func newServer(o *options, logger *slog.Logger, reg *prometheus.Registry) (*server.Server, error) {
-	c := o.Server
-	c.MetricsNamespace = "cortex"
-	c.Log = goKit{logger}
-	c.DisableRequestSuccessLog = !logger.Enabled(context.Background(), slog.LevelDebug)
-	c.Registerer, c.Gatherer = reg, reg
-	c.SignalHandler = newUnsignalled()
-	c.GRPCOptions = grpcsrv.ServerOptions()
-	grpcsrv.SetMaxMessageSize(c.GRPCServerMaxRecvMsgSize)
-	return server.New(c)
-}
-
-// unsignalled is a signal handler that waits for no signal: main decides when the server stops.
-type unsignalled chan struct{}
-
-func newUnsignalled() unsignalled { return make(unsignalled) }
-
-func (u unsignalled) Loop() { <-u }
-func (u unsignalled) Stop() { close(u) }
-
-func newServerService(srv *server.Server) *services.BasicService {
-	ended := make(chan error, 1)
-	return services.NewBasicService(
-		func(context.Context) error {
-			go func() { ended <- srv.Run() }()
-			return nil
-		},
-		func(ctx context.Context) error {
-			select {
-			case <-ctx.Done():
-				return nil
-			case err := <-ended:
-				return fmt.Errorf("server ended: %w", err)
-			}
-		},
-		func(error) error {
-			srv.Shutdown()
-			srv.Stop()
-			return nil
-		},
-	).WithName("server")
-}
-
-// openURL is what a person on this machine can open.
-func openURL(srv *server.Server) string {
-	host, port, _ := net.SplitHostPort(srv.HTTPListenAddr().String())
-	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return "http://" + net.JoinHostPort(host, port) + "/"
-}
-
-func states(m *services.Manager) map[string]string {
-	byName := map[string]string{}
-	for state, list := range m.ServicesByState() {
-		for _, s := range list {
-			byName[services.DescribeService(s)] = strings.TrimSpace(state.String())
-		}
-	}
-	return byName
+func states(engine, memberlist, server services.Service) map[string]string {
+	return map[string]string{"engine": engine.State().String(), "memberlist": memberlist.State().String(), "server": server.State().String()}
 }

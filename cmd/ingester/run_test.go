@@ -66,6 +66,7 @@ func (*slowDB) stream(string) func(context.Context, int64, int64, func([]engine.
 func (*slowDB) save(context.Context) error       { return nil }
 func (*slowDB) Tenants() []string                { return nil }
 func (*slowDB) Stats(string, *engine.Stats) bool { return false }
+func (*slowDB) Active(string) uint64             { return 0 }
 func (*slowDB) Describe(chan<- *prometheus.Desc) {}
 func (*slowDB) Collect(chan<- prometheus.Metric) {}
 
@@ -157,7 +158,7 @@ func TestRecoveryIsVisible(t *testing.T) {
 		"-/healthy":      {200, "healthy"},
 		"metrics":        {200, "cortex_build_info"},
 		"ready":          {503, "reading images, 40 %"},
-		"services":       {200, "engine => Starting\nserver => Running"},
+		"services":       {200, "engine => Starting\nmemberlist => Running\nserver => Running"},
 		"api/v1/labels":  {503, "reading images"},
 		"debug/pprof/":   {200, "goroutine"},
 		"config?mode=":   {200, "wal_dir: ./data"},

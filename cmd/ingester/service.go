@@ -43,6 +43,7 @@ func newEngineService(p *operator, ready func()) *services.BasicService {
 	}
 	stopping := func(error) error {
 		err := p.leave(context.Background())
+		_ = p.gossip.AwaitTerminated(context.Background()) // others may ask until they have heard of it; run tells its error
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		return errors.Join(err, p.gate.Close(ctx), p.timed(p.db.close), p.close.Close())

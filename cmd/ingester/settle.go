@@ -21,6 +21,9 @@ const defaultDir = "./data"
 // settle turns arguments that have another name or shape in Cortex into ours.
 func (o *options) settle() error {
 	w := &o.Ingester.WAL
+	if o.supervise && o.Target == targetFlusher {
+		return fmt.Errorf("-supervise is for a process that serves, not for -target=%s", targetFlusher)
+	}
 	if dir := o.Flusher.WALDir; dir != "" && o.Target == targetFlusher {
 		w.Dir = dir
 		o.mapped = append(o.mapped, fmt.Sprintf("-flusher.wal-dir: taken as -ingester.wal-dir=%s", dir))

@@ -53,17 +53,7 @@ func (i *instance) stop(t *testing.T) {
 // push sends one sample of a series and returns the answer.
 func (i *instance) push(t *testing.T, tenant, metric string, at time.Time, v float64) (int, string) {
 	t.Helper()
-	b, err := (&prompb.WriteRequest{
-		Timeseries: []prompb.TimeSeries{{
-			Labels:  []prompb.Label{{Name: "__name__", Value: metric}, {Name: "job", Value: "test"}},
-			Samples: []prompb.Sample{{Timestamp: at.UnixMilli(), Value: v}},
-		}},
-		Metadata: []prompb.MetricMetadata{{Type: prompb.MetricMetadata_GAUGE, MetricFamilyName: metric, Help: "A test."}},
-	}).Marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	req, err := http.NewRequest(http.MethodPost, i.url+"api/v1/push", bytes.NewReader(s2.EncodeSnappy(nil, b)))
+	req, err := http.NewRequest(http.MethodPost, i.url+"api/v1/push", pushBody(t, metric, at, v))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +68,21 @@ func (i *instance) push(t *testing.T, tenant, metric string, at time.Time, v flo
 		t.Fatal(err)
 	}
 	return resp.StatusCode, string(text)
+}
+
+func pushBody(t *testing.T, metric string, at time.Time, v float64) io.Reader {
+	t.Helper()
+	b, err := (&prompb.WriteRequest{
+		Timeseries: []prompb.TimeSeries{{
+			Labels:  []prompb.Label{{Name: "__name__", Value: metric}, {Name: "job", Value: "test"}},
+			Samples: []prompb.Sample{{Timestamp: at.UnixMilli(), Value: v}},
+		}},
+		Metadata: []prompb.MetricMetadata{{Type: prompb.MetricMetadata_GAUGE, MetricFamilyName: metric, Help: "A test."}},
+	}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.NewReader(s2.EncodeSnappy(nil, b))
 }
 
 // expect asks a query of the default tenant.

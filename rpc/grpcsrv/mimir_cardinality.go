@@ -135,7 +135,7 @@ func (s *Server) eachCounted(ctx context.Context, tenant string, req *pb.Cardina
 	}
 	mint, maxt := countedRange(req.Active)
 	var mu sync.Mutex
-	return source.Stream(ctx, mint, maxt, func(list []engine.KeyedSeries) error {
+	return source.Stream(ctx, engine.NoSamples, mint, maxt, func(list []engine.KeyedSeries) error {
 		mu.Lock()
 		defer mu.Unlock()
 		for i := range list {

@@ -20,7 +20,7 @@ const seriesPerMessage = 128
 func streamInParts(ctx context.Context, source Source, req *pb.QueryRequest, ms []*labels.Matcher, has shard, send func(reply) error) error {
 	var mu sync.Mutex
 	var all []engine.KeyedSeries
-	if err := source.Stream(ctx, req.Start, req.End, func(list []engine.KeyedSeries) error {
+	if err := source.Stream(ctx, engine.AllSamples, req.Start, req.End, func(list []engine.KeyedSeries) error {
 		kept := keep(list, has)
 		mu.Lock()
 		defer mu.Unlock()

@@ -32,7 +32,7 @@ func (s *Server) queryStream(ctx context.Context, message []byte, send func(repl
 			return streamInParts(ctx, source, &req, matchers, shard, send)
 		}
 		return sending(ctx, send, func(ctx context.Context, send func(reply) error) error {
-			return source.Stream(ctx, req.Start, req.End, func(list []engine.KeyedSeries) error {
+			return source.Stream(ctx, engine.AllSamples, req.Start, req.End, func(list []engine.KeyedSeries) error {
 				out := newBatch(send)
 				for i := range list {
 					series := &list[i]

@@ -198,6 +198,7 @@ func TestStats(t *testing.T) {
 	require.NoError(t, err)
 	one := decode(t, "UserStatsResponse", answer)
 	require.EqualValues(t, 10, get(one, "num_series").Uint())
+	require.EqualValues(t, someActive, get(one, "active_series").Uint())
 	require.Positive(t, get(one, "rule_ingestion_rate").Float())
 	require.Zero(t, get(one, "api_ingestion_rate").Float())
 	require.Equal(t, get(one, "rule_ingestion_rate").Float(), get(one, "ingestion_rate").Float())
@@ -208,6 +209,7 @@ func TestStats(t *testing.T) {
 	require.Equal(t, 2, get(all, "stats").List().Len())
 	require.Equal(t, "two", get(all, "stats", 1, "user_id").String())
 	require.EqualValues(t, 3, get(all, "stats", 1, "data", "num_series").Uint())
+	require.EqualValues(t, someActive, get(all, "stats", 1, "data", "active_series").Uint())
 	require.Positive(t, get(all, "stats", 1, "data", "api_ingestion_rate").Float())
 
 	answer, err = h.call(as("one"), "QueryExemplars", encode(t, "ExemplarQueryRequest", `{"start":0,"end":%d,"sets":[{"matchers":[{"name":"__name__","value":"up"}]}]}`, now))
@@ -297,7 +299,7 @@ type oneChunk struct {
 	enc chunkenc.Encoding
 }
 
-func (o oneChunk) Stream(_ context.Context, mint, maxt int64, yield func([]engine.KeyedSeries) error, _ ...*labels.Matcher) error {
+func (o oneChunk) Stream(_ context.Context, _ engine.Part, mint, maxt int64, yield func([]engine.KeyedSeries) error, _ ...*labels.Matcher) error {
 	return yield([]engine.KeyedSeries{{
 		Key:    []byte("\x0a\x06\x0a\x01a\x12\x01b"),
 		Chunks: []engine.Chunk{{MinT: mint, MaxT: maxt, Enc: o.enc, Data: []byte("data")}},

@@ -58,7 +58,7 @@ func (s *Server) eachMetric(ctx context.Context, message []byte, add func(key []
 			if err != nil {
 				return malformed(err)
 			}
-			err = source.Stream(ctx, mint, maxt, func(list []engine.KeyedSeries) error {
+			err = source.Stream(ctx, engine.NoSamples, mint, maxt, func(list []engine.KeyedSeries) error {
 				mu.Lock()
 				defer mu.Unlock()
 				for i := range list {

@@ -29,13 +29,15 @@ type Store interface {
 	Tenants() []string
 	// Stats fills st, or returns false if there is no such tenant.
 	Stats(tenant string, st *engine.Stats) bool
+	// Active is how many series of a tenant have had samples lately, as Cortex counts them.
+	Active(tenant string) uint64
 }
 
 // Source is the series of a tenant, as *engine.Tenant has them.
 type Source interface {
 	// Stream calls yield, from several goroutines at a time, with all series that match all of ms and have chunks that
-	// overlap [mint, maxt], and those chunks, some series at a time. What yield gets is valid until it returns.
-	Stream(ctx context.Context, mint, maxt int64, yield func([]engine.KeyedSeries) error, ms ...*labels.Matcher) error
+	// overlap [mint, maxt], and a part of those chunks, some series at a time. What yield gets is valid until it returns.
+	Stream(ctx context.Context, part engine.Part, mint, maxt int64, yield func([]engine.KeyedSeries) error, ms ...*labels.Matcher) error
 	// LabelNames and LabelValues are those of a promstore.Source.
 	LabelNames(ctx context.Context, mint, maxt int64, limit int, ms ...*labels.Matcher) ([]string, error)
 	LabelValues(ctx context.Context, name string, mint, maxt int64, limit int, ms ...*labels.Matcher) ([]string, error)

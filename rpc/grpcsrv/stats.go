@@ -63,7 +63,7 @@ func (s *Server) allUserStats(ctx context.Context, _ []byte) (m reply, err error
 func (s *Server) statsOf(tenant string) (u pb.UserStats) {
 	var st engine.Stats
 	if s.opts.Store.Stats(tenant, &st) {
-		u.Series = st.Series
+		u.Series, u.Active = st.Series, s.opts.Store.Active(tenant)
 		u.APIRate, u.RuleRate = s.opts.Rates.Of(tenant)
 	}
 	return u

@@ -81,6 +81,7 @@ func (l *Lifecycler) join(ctx context.Context) error {
 		defer cancel()
 		call = patient
 	}
+	decided := false
 	err := l.update(call, func(s *self) error {
 		switch {
 		case l.leaving.Load():
@@ -90,12 +91,13 @@ func (l *Lifecycler) join(ctx context.Context) error {
 		}
 		l.fit(s)
 		s.listed, s.state = true, s.memory.Mode
+		decided = true
 		return nil
 	})
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, errGone) || err != nil && !l.wasMember():
+	case err != nil && !(decided && l.wasMember()): // others have a member's old entry, and it stands by what it decided
 		return err
 	}
 	l.mu.Lock()

@@ -13,19 +13,7 @@ import (
 func (l *Lifecycler) publish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	var p proposal
-	err := l.cfg.KV.CAS(ctx, ring.Key, func(in any) (any, bool, error) {
-		if ctx.Err() != nil { // some clients would go on for all their retries
-			return nil, false, ctx.Err()
-		}
-		l.mu.Lock()
-		p = proposal{self: l.mu.self, ring: ring.Of(in)}
-		l.mu.Unlock()
-		if err := p.make(&l.cfg); err != nil || !p.write {
-			return nil, false, err
-		}
-		return p.ring, true, nil
-	})
+	p, err := l.offer(ctx)
 	switch {
 	case err == nil && p.ring == nil:
 		err = errors.New("the store returned nothing")
@@ -33,6 +21,38 @@ func (l *Lifecycler) publish(ctx context.Context) error {
 		return ctx.Err() // told to stop, or somebody else wants to publish
 	}
 	return l.published(p, err)
+}
+
+// offer is one call of the store, and over when ctx is: Consul's client goes through its retries and the pauses between them
+// first, ten seconds in which nothing else could be published. What is left of the call then changes nothing.
+func (l *Lifecycler) offer(ctx context.Context) (proposal, error) {
+	type outcome struct {
+		proposal
+		err error
+	}
+	over := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		o.err = l.cfg.KV.CAS(ctx, ring.Key, func(in any) (any, bool, error) {
+			if ctx.Err() != nil {
+				return nil, false, ctx.Err()
+			}
+			l.mu.Lock()
+			o.proposal = proposal{self: l.mu.self, ring: ring.Of(in)}
+			l.mu.Unlock()
+			if err := o.make(&l.cfg); err != nil || !o.write {
+				return nil, false, err
+			}
+			return o.ring, true, nil
+		})
+		over <- o
+	}()
+	select {
+	case o := <-over:
+		return o.proposal, o.err
+	case <-ctx.Done():
+		return proposal{}, ctx.Err()
+	}
 }
 
 // proposal is what one attempt to publish came to. The store may refuse it, and another is made of what is there then.

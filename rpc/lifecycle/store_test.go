@@ -16,8 +16,10 @@ import (
 var errAway = errors.New("the store is away")
 
 // store is a key-value store of one key that holds bytes, so that nobody shares memory through it. While it is away calls
-// hang until their context ends, as those of etcd do.
+// hang until their context ends, as those of etcd do, and then for deaf, as those of Consul.
 type store struct {
+	deaf time.Duration
+
 	mu    sync.Mutex
 	value []byte
 	away  bool
@@ -50,6 +52,7 @@ func (s *store) get() any {
 func (s *store) CAS(ctx context.Context, _ string, f func(any) (any, bool, error)) error {
 	if s.isAway() {
 		<-ctx.Done()
+		time.Sleep(s.deaf)
 		return errors.Join(errAway, ctx.Err())
 	}
 	s.mu.Lock()

@@ -38,7 +38,7 @@ func NewQueries(reg prometheus.Registerer) *Queries {
 // Source is the series of a tenant, for PromQL and for streams of chunks.
 type Source interface {
 	promstore.Source
-	Stream(ctx context.Context, mint, maxt int64, yield func([]engine.KeyedSeries) error, ms ...*labels.Matcher) error
+	Stream(ctx context.Context, part engine.Part, mint, maxt int64, yield func([]engine.KeyedSeries) error, ms ...*labels.Matcher) error
 }
 
 // Count returns a source whose selections are counted; nil if there is none.
@@ -71,9 +71,9 @@ func (c counted) SelectPart(ctx context.Context, part engine.Part, mint, maxt in
 	return list, nil
 }
 
-func (c counted) Stream(ctx context.Context, mint, maxt int64, yield func([]engine.KeyedSeries) error, ms ...*labels.Matcher) error {
+func (c counted) Stream(ctx context.Context, part engine.Part, mint, maxt int64, yield func([]engine.KeyedSeries) error, ms ...*labels.Matcher) error {
 	var n selected
-	err := c.Source.Stream(ctx, mint, maxt, func(list []engine.KeyedSeries) error {
+	err := c.Source.Stream(ctx, part, mint, maxt, func(list []engine.KeyedSeries) error {
 		for i := range list {
 			n.add(list[i].Chunks)
 		}

@@ -50,9 +50,9 @@ func AppendMetadata(dst []byte, family string, d engine.Description) []byte {
 
 // UserStats is UserStatsResponse: what a tenant has and sends. Rates are samples a second.
 //
-//	ingestion_rate=1 double, num_series=2 uint64, api_ingestion_rate=3 rule_ingestion_rate=4 double
+//	ingestion_rate=1 double, num_series=2 uint64, api_ingestion_rate=3 rule_ingestion_rate=4 double, active_series=5 uint64
 type UserStats struct {
-	Series            uint64
+	Series, Active    uint64
 	APIRate, RuleRate float64
 }
 
@@ -61,7 +61,8 @@ func (s UserStats) Append(dst []byte) []byte {
 	dst = appendDouble(dst, 1, s.APIRate+s.RuleRate)
 	dst = appendVarint(dst, 2, s.Series)
 	dst = appendDouble(dst, 3, s.APIRate)
-	return appendDouble(dst, 4, s.RuleRate)
+	dst = appendDouble(dst, 4, s.RuleRate)
+	return appendVarint(dst, 5, s.Active)
 }
 
 // AppendUserIDStats appends a tenant's stats to a UsersStatsResponse.

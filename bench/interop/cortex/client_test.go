@@ -171,6 +171,7 @@ func TestMetadataCalls(t *testing.T) {
 	stats, err := c.UserStats(as("one"), &client.UserStatsRequest{})
 	require.NoError(t, err)
 	require.EqualValues(t, series, stats.NumSeries)
+	require.EqualValues(t, series, stats.ActiveSeries)
 	require.Positive(t, stats.RuleIngestionRate)
 	require.Zero(t, stats.ApiIngestionRate)
 	all, err := c.AllUserStats(as("1"), &client.UserStatsRequest{})
