@@ -22,7 +22,7 @@ import (
 )
 
 // baseImages are the arenas that fuzzing begins from: from one series to more than one leaf of the index, with long
-// lists of series, replaced tables, freed chunks and closed ones.
+// lists of series, replaced tables, freed chunks and closed ones; the last one of the layout before.
 var baseImages = sync.OnceValue(func() [][]byte {
 	var out [][]byte
 	for _, n := range []int{1, 40, 300, 1500} {
@@ -36,7 +36,7 @@ var baseImages = sync.OnceValue(func() [][]byte {
 		out = append(out, append([]byte(nil), s.a.Snapshot()...))
 		check(s.detach())
 	}
-	return out
+	return append(out, layout1Arena())
 })
 
 // walkedStripe is stripe 1 of 2, with its chunk files in memory.
@@ -120,16 +120,17 @@ func FuzzWalk(f *testing.F) {
 	f.Add(uint8(0), []byte{})
 	f.Add(uint8(2), []byte{})
 	f.Add(uint8(3), []byte{})
+	f.Add(uint8(4), []byte{})
 	rng := rand.New(rand.NewPCG(1, 1))
 	for i := range 200 {
-		f.Add(uint8(i%4), orders([3]uint32{rng.Uint32(), rng.Uint32(), rng.Uint32() >> rng.IntN(24)}))
+		f.Add(uint8(i%5), orders([3]uint32{rng.Uint32(), rng.Uint32(), rng.Uint32() >> rng.IntN(24)}))
 	}
 	f.Fuzz(func(t *testing.T, base uint8, changes []byte) {
 		image := append([]byte(nil), baseImages()[int(base)%len(baseImages())]...)
 		mutate(image, changes)
 		defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 		seen := guarded(t, image)
-		err := walkImage(1, 1, seen)
+		err := walkAny(seen)
 		if len(changes) == 0 {
 			require.NoError(t, err)
 		}
@@ -141,6 +142,17 @@ func FuzzWalk(f *testing.F) {
 	})
 }
 
+// walkAny walks an image of any layout.
+func walkAny(image []byte) error {
+	a, err := arena.View(image)
+	if err != nil {
+		return err
+	}
+	s := stripe{id: 1, log: 1}
+	s.attach(a)
+	return s.walk()
+}
+
 // useStripe loads an image that the walk accepts and does everything with it that a process does.
 func useStripe(t *testing.T, image []byte) {
 	defer func(f func(int, any, []byte)) { exit = f }(exit)
@@ -148,9 +160,9 @@ func useStripe(t *testing.T, image []byte) {
 	s := walkedStripe()
 	a, err := arena.Load(s.reserve, uint64(len(image)), func(mem []byte) error { copy(mem, image); return nil })
 	require.NoError(t, err)
-	s.attach(a)
 	defer func() { require.NoError(t, s.detach()) }()
-	require.NoError(t, s.walk())
+	require.NoError(t, s.take(a, a.Layout()))
+	require.NoError(t, s.walk(), "as it is now")
 	queryStripe(t, s)
 	for k := range 6 {
 		for _, n := range []int{40, 80} {
@@ -213,7 +225,12 @@ func queryStripe(t *testing.T, s *stripe) {
 // Words of the header and root, where a change means most, and here and there in the rest, are set to what does harm.
 // What the walk lets pass does none. It is FuzzWalk without chance.
 func TestWalkChangedWords(t *testing.T) {
-	image := baseImages()[1]
+	for _, image := range [][]byte{baseImages()[1], layout1Arena()} {
+		testChangedWords(t, image)
+	}
+}
+
+func testChangedWords(t *testing.T, image []byte) {
 	try := func(at, how, with uint32) {
 		changed := append([]byte(nil), image...)
 		mutate(changed, orders([3]uint32{at, how << 1, with}))
@@ -226,7 +243,7 @@ func TestWalkChangedWords(t *testing.T) {
 				t.Fatalf("word %d, change %d with %d", at, how, with)
 			}
 		}()
-		if walkImage(1, 1, changed) == nil {
+		if walkAny(changed) == nil {
 			useStripe(t, changed)
 		}
 	}
