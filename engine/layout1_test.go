@@ -40,8 +40,8 @@ func layout1Contents() map[string][]Sample {
 const layout1Rounds = 140
 
 // testdata/chunks1.tar.gz was written by the last version that wrote layout 1, which pushed the rounds and stopped after
-// the 51st, the 101st and the 131st: the images that are loaded are those of the 131st, with open chunks in every size
-// class but one, and free memory of every class. They are read, go on to take samples, and are written again in the
+// the 51st, the 101st and the 131st: the images that are loaded are those of the 131st, with open chunks in twelve size
+// classes, and free memory of others. They are read, go on to take samples, and are written again in the
 // present layout.
 func TestOpenChunksOfLayout1(t *testing.T) {
 	want := layout1Contents()

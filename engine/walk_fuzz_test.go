@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime/debug"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/rekindledb/rekindle/arena"
 	"github.com/rekindledb/rekindle/arena/disk/faultfs"
+	"github.com/rekindledb/rekindle/engine/xor"
 )
 
 // baseImages are the arenas that fuzzing begins from: from one series to more than one leaf of the index, with long
@@ -265,4 +267,65 @@ func testChangedWords(t *testing.T, image []byte) {
 		try(at, at%4, at%32)
 		try(at, 2, 8)
 	}
+}
+
+// An open chunk that is not the chain of blocks that its state says is found, whichever way its links go, and no walk goes
+// round in a circle.
+func TestWalkChangedChains(t *testing.T) {
+	s := walkedStripe()
+	for k := 22; k < 22+blockRange/300_000; k++ { // a whole block range
+		check(s.send(20, k))
+	}
+	s.takePending(nil, 1)
+	require.NoError(t, s.walk())
+	var long, other *record
+	for _, i := range s.allIndexes() {
+		if r := s.record(i); r.state.Blocks() > 2 {
+			long, other = r, long
+		}
+	}
+	require.NotNil(t, other, "two series with chunks of some blocks")
+	last := s.block(long.chunk)
+	before := s.block(arena.Ref(last.Prev))
+	first := before
+	for first.Prev != 0 {
+		first = s.block(arena.Ref(first.Prev))
+	}
+	var ch arena.Ref // a free block
+	for free := range 2 {
+		if free == 1 {
+			ch = s.newBlock(0)
+			s.a.FreeBlocks(ch, ch)
+		}
+		for name, change := range map[string]func(){
+			"shorter":          func() { before.Prev = 0 },
+			"longer":           func() { first.Prev = uint32(ch) },
+			"the end is lost":  func() { last.Prev = 0 },
+			"a block less":     func() { long.chunk = arena.Ref(last.Prev) },
+			"itself":           func() { last.Prev = uint32(long.chunk) },
+			"a circle":         func() { first.Prev = uint32(long.chunk) },
+			"another's":        func() { before.Prev = s.block(other.chunk).Prev },
+			"another's end":    func() { long.chunk = other.chunk },
+			"between blocks":   func() { last.Prev++ },
+			"outside":          func() { before.Prev = 1 << 31 },
+			"the header":       func() { before.Prev = 8 },
+			"more bits":        func() { long.state.Bits += xor.BlockBytes * 8 },
+			"fewer bits":       func() { long.state.Bits -= xor.BlockBytes * 8 },
+			"of no bits":       func() { long.state.Bits = 0 },
+			"as many as there": func() { long.state.Bits, long.state.N = math.MaxUint16, 1000 },
+			"free":             func() { s.a.FreeBlocks(long.chunk, long.chunk) },
+			"a free circle":    func() { s.a.FreeBlocks(long.chunk, arena.Ref(last.Prev)); before.Prev = uint32(long.chunk) },
+		} {
+			if name == "longer" && free == 0 {
+				continue
+			}
+			image := append([]byte(nil), s.a.Snapshot()...)
+			change()
+			changed := append([]byte(nil), s.a.Snapshot()...)
+			copy(s.a.Snapshot(), image)
+			require.ErrorIs(t, walkImage(1, 1, changed), arena.ErrDamaged, name)
+		}
+	}
+	require.NoError(t, s.walk(), "all of it was put back")
+	require.NoError(t, s.detach())
 }
