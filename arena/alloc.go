@@ -9,7 +9,7 @@ const (
 	spanMax = 64
 )
 
-// Alloc hands out n bytes, aligned to 8 (records, whose size is a multiple of it, to 64), zeroed, and marked as
+// Alloc hands out n bytes, aligned to 8 (records and blocks, whose sizes are multiples of it, to 64), zeroed, and marked as
 // changed. Never freed one by one.
 func (a *Arena) Alloc(p Purpose, n int) (Ref, error) {
 	size := roundUp(uint64(n), 1<<refShift)
@@ -104,36 +104,4 @@ func (a *Arena) takeSpan(size uint32) (span, error) {
 	// An image holds all of [0, Size), so the span is new to both slots even where nothing is stored yet.
 	a.Touch(Ref(uint64(s.first)<<(extentShift-refShift)), int(size)<<extentShift)
 	return s, nil
-}
-
-// Open chunks come in these sizes. A chunk of 120 counter values takes about 220 bytes, one of 120 random
-// ones about 900; no XOR chunk of 120 samples exceeds the last. Steps of at most 1/2 keep the slack under a
-// quarter on average.
-var classSizes = [...]int{32, 48, 64, 96, 128, 160, 192, 224, 256, 320, 384, 512, 768, 1024, 1536, 2304}
-
-// NumClasses is how many size classes there are.
-const NumClasses = len(classSizes)
-
-// ClassSize is the bytes of a chunk of class c.
-func ClassSize(c uint8) int { return classSizes[c] }
-
-// AllocChunk hands out a chunk of a class. Its contents are whatever was there.
-func (a *Arena) AllocChunk(class uint8) (Ref, error) {
-	h := a.header()
-	if r := h.free[class]; r != 0 {
-		h.free[class] = *At[Ref](a, r)
-		a.TouchRoot()
-		a.Touch(r, classSizes[class])
-		return r, nil
-	}
-	return a.Alloc(Chunks, classSizes[class])
-}
-
-// FreeChunk takes a chunk back.
-func (a *Arena) FreeChunk(r Ref, class uint8) {
-	h := a.header()
-	*At[Ref](a, r) = h.free[class]
-	h.free[class] = r
-	a.TouchRoot()
-	a.Touch(r, 4)
 }

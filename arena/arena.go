@@ -23,7 +23,7 @@ const (
 	RootSize = ExtentSize - headerSize
 
 	magic  = 0x616e657261646e6b // "kndarena"
-	layout = 1
+	layout = 2
 )
 
 // Purpose says what memory is for: each purpose has its own spans, and is counted apart.
@@ -55,7 +55,8 @@ type header struct {
 	_      uint32
 	end    uint64 // bytes given to spans so far; a multiple of ExtentSize
 	cur    [8]cursor
-	free   [16]Ref // heads of the free lists of open chunks, by class
+	free   Ref // the free block to be given out next; it leads to the others
+	_      [15]uint32
 	spans  [maxFreeSpans]span
 	_      [headerSize - 24 - 8*24 - 16*4 - maxFreeSpans*8]byte
 }
@@ -101,7 +102,7 @@ func New(reserve uint64) (*Arena, error) {
 }
 
 // Load makes an arena of size bytes (a multiple of ExtentSize) whose contents fill puts there. What fill
-// wrote is believed only after Check and the client's own walk.
+// wrote is believed only after the client's own walk, and is changed only after that: see Layout.
 func Load(reserve, size uint64, fill func([]byte) error) (*Arena, error) {
 	if size < ExtentSize || size%ExtentSize != 0 {
 		return nil, fmt.Errorf("arena: load: size %d is not a positive multiple of %d", size, ExtentSize)
@@ -175,6 +176,10 @@ func (a *Arena) Ensure(n uint64) error {
 	}
 	return a.commit(end)
 }
+
+// Layout is the version of what lies in the arena: the present one, or, in an arena that was loaded, 1. That can be
+// walked, and is then changed by Carve; before that it serves for nothing else.
+func (a *Arena) Layout() uint32 { return a.header().layout }
 
 // Size is how many bytes an image of the arena holds: all spans ever handed out.
 func (a *Arena) Size() uint64 { return a.header().end }

@@ -1,6 +1,7 @@
 package arena
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -18,6 +19,37 @@ type testRoot struct {
 
 func rootOf(a *Arena) *testRoot { return (*testRoot)(a.Root()) }
 
+// chain is a chain of blocks, each full of its fill.
+type chain struct {
+	refs []Ref
+	fill []byte
+}
+
+func (c *chain) last() Ref {
+	if len(c.refs) == 0 {
+		return 0
+	}
+	return c.refs[len(c.refs)-1]
+}
+
+func (c *chain) grow(t *testing.T, a *Arena, fill byte) {
+	r, err := a.AllocBlock()
+	require.NoError(t, err)
+	for i := range a.Bytes(r, BlockSize) {
+		a.Bytes(r, BlockSize)[i] = fill
+	}
+	*At[Ref](a, r) = c.last()
+	c.refs, c.fill = append(c.refs, r), append(c.fill, fill)
+}
+
+func (c *chain) check(t *testing.T, a *Arena) {
+	t.Helper()
+	for i, r := range c.refs {
+		require.Zero(t, r%blockUnits, "a block lies in two cache lines")
+		require.Equal(t, bytes.Repeat(c.fill[i:i+1], BlockSize-4), a.Bytes(r, BlockSize)[4:], "a block was given out twice")
+	}
+}
+
 // Random operations on an arena and on Go maps and slices; after each round the arena is imaged into two
 // slots in turn, by a Copy of what has changed, and loaded back from them. In some rounds most of the copy is made
 // while the operations go on. A structure that forgets to touch what it stores, and a copy that misses what changes
@@ -31,8 +63,7 @@ func TestModel(t *testing.T) {
 			table  = map[uint32][]uint32{}
 			index  = map[uint32]Ref{}
 			list   []uint32
-			chunks []Ref
-			class  []uint8
+			chunks []chain
 			slots  [2][]byte
 			value  uint32
 			c      Copy
@@ -46,7 +77,7 @@ func TestModel(t *testing.T) {
 				if step > 0 && rng.IntN(20) == 0 {
 					c.Step(a, step*rng.IntN(4)*ExtentSize)
 				}
-				switch rng.IntN(6) {
+				switch rng.IntN(7) {
 				case 0:
 					tag := uint32(rng.IntN(50)) * 0x9e3779b1 // many of the same
 					require.NoError(t, r.table.Insert(a, tag, value, uint32(seed)))
@@ -64,18 +95,21 @@ func TestModel(t *testing.T) {
 					a.TouchRoot()
 					list = append(list, value)
 				case 4:
-					c := uint8(rng.IntN(NumClasses))
-					ref, err := a.AllocChunk(c)
-					require.NoError(t, err)
-					for i := range a.Bytes(ref, ClassSize(c)) {
-						a.Bytes(ref, ClassSize(c))[i] = byte(value)
+					n := 1 + rng.IntN(5)
+					var ch chain
+					for range n {
+						ch.grow(t, a, byte(value))
 					}
-					chunks, class = append(chunks, ref), append(class, c)
+					chunks = append(chunks, ch)
+				case 5:
+					if len(chunks) > 0 {
+						chunks[rng.IntN(len(chunks))].grow(t, a, byte(value))
+					}
 				default:
 					if len(chunks) > 0 {
 						k := rng.IntN(len(chunks))
-						a.FreeChunk(chunks[k], class[k])
-						chunks, class = slices.Delete(chunks, k, k+1), slices.Delete(class, k, k+1)
+						a.FreeBlocks(chunks[k].last(), chunks[k].refs[0])
+						chunks = slices.Delete(chunks, k, k+1)
 					}
 				}
 			}
@@ -118,14 +152,45 @@ func TestModel(t *testing.T) {
 				var seen []uint32
 				require.True(t, r.list.Check(x, claims, func(v []uint32) bool { seen = append(seen, v...); return true }))
 				require.Equal(t, list, seen)
-				live := map[Ref]bool{}
-				for _, c := range chunks {
-					require.False(t, live[c], "chunk %d was given out twice", c)
-					live[c] = true
-					require.True(t, claims.Add(c, uint64(classSizes[0])), "chunk %d shares bytes with something else", c)
+				for _, ch := range chunks {
+					ch.check(t, x)
+					require.False(t, NewClaims(x).AddChain(ch.last(), len(ch.refs)-1), "shorter than it is")
+					require.False(t, NewClaims(x).AddChain(ch.last(), len(ch.refs)+1), "longer than it is")
+					require.True(t, claims.AddChain(ch.last(), len(ch.refs)), "a chain shares bytes with something else")
+					require.False(t, claims.AddChain(ch.last(), len(ch.refs)), "it is claimed")
 				}
 			}
 			require.NoError(t, b.Release())
+		}
+		require.NoError(t, a.Release())
+	}
+}
+
+// What RoomForBlocks says is enough, and no more than a span too much, wherever the last span ends.
+func TestRoomForBlocks(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 3))
+	for range 200 {
+		a, err := New(4 << 20)
+		require.NoError(t, err)
+		for range rng.IntN(3000) {
+			if rng.IntN(50) == 0 {
+				_, err = a.Alloc(Labels, 200)
+			} else {
+				_, err = a.AllocBlock()
+			}
+			require.NoError(t, err)
+		}
+		n := rng.IntN(40_000)
+		if err := a.Ensure(RoomForBlocks(n)); err != nil {
+			require.ErrorIs(t, err, ErrFull)
+			require.Greater(t, a.Size()+uint64(n)*BlockSize+spanMax*ExtentSize, uint64(4<<20))
+		} else {
+			committed := a.region.Committed()
+			for range n {
+				_, err := a.AllocBlock()
+				require.NoError(t, err)
+			}
+			require.Equal(t, committed, a.region.Committed(), "nothing had to be asked of the system")
 		}
 		require.NoError(t, a.Release())
 	}
@@ -142,9 +207,12 @@ func TestDamage(t *testing.T) {
 		require.NoError(t, r.index.Set(a, i, Ref(1)))
 		require.NoError(t, r.list.Append(a, i+1))
 	}
-	c, err := a.AllocChunk(3)
-	require.NoError(t, err)
-	a.FreeChunk(c, 3)
+	var ch, freed chain
+	for range 5 {
+		ch.grow(t, a, 7)
+		freed.grow(t, a, 9)
+	}
+	a.FreeBlocks(freed.last(), freed.refs[0])
 	good := slices.Clone(a.Snapshot())
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 5000 {
@@ -163,7 +231,7 @@ func TestDamage(t *testing.T) {
 		}
 		r := rootOf(b)
 		claims := NewClaims(b)
-		_ = claims.AddFree() && r.table.Check(b, claims) && r.index.Check(b, claims)
+		_ = claims.AddFree() && claims.AddChain(ch.last(), len(ch.refs)) && r.table.Check(b, claims) && r.index.Check(b, claims)
 		_ = r.list.Check(b, claims, func([]uint32) bool { return true })
 	}
 	require.NoError(t, a.Release())

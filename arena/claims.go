@@ -43,7 +43,19 @@ func (c Claims) AddSpan(r Ref, n uint64) bool {
 	return uint64(r)%(ExtentSize>>refShift) == 0 && c.Add(r, roundUp(n, ExtentSize))
 }
 
-// AddFree claims what the arena will hand out: the rests of spans, freed spans and freed chunks.
+// AddChain claims the n blocks of a chain, of which r is the last. It reports whether they lie inside the arena, were
+// free, and the first of them leads nowhere.
+func (c Claims) AddChain(r Ref, n int) bool {
+	for ; n > 0; n-- {
+		if r%blockUnits != 0 || !c.Add(r, BlockSize) {
+			return false
+		}
+		r = *At[Ref](c.a, r)
+	}
+	return r == 0
+}
+
+// AddFree claims what the arena will hand out: the rests of spans, freed spans and free blocks.
 func (c Claims) AddFree() bool {
 	h := c.a.header()
 	for _, cur := range h.cur {
@@ -56,11 +68,12 @@ func (c Claims) AddFree() bool {
 			return false
 		}
 	}
-	for class, r := range h.free {
-		for ; r != 0; r = *At[Ref](c.a, r) {
-			if !c.Add(r, uint64(classSizes[class])) {
-				return false
-			}
+	if h.layout == 1 {
+		return c.addFree1()
+	}
+	for r := h.free; r != 0; r = *At[Ref](c.a, r) {
+		if !c.Add(r, BlockSize) {
+			return false
 		}
 	}
 	return true

@@ -24,8 +24,17 @@
 // # Lifetimes
 //
 // Records, labels and lists are never freed one by one: an arena with many dead series is copied to a fresh
-// one. Open chunks are, by size class; and whole spans are, when a table or an index has been replaced by
-// one of twice the size. Freed spans serve any purpose.
+// one. Whole spans are, when a table or an index has been replaced by one of twice the size; they serve any
+// purpose. Open chunks are made of blocks of one size, which never become anything else:
+//
+//	0      4                                    64
+//	+------+------------------------------------+
+//	| prev | the client's                       |     a block; one cache line, and it lies in one
+//	+------+------------------------------------+
+//
+// prev is the Ref of the block before it in its chunk, 0 in the first; of a free block, that of the next free one. So a
+// whole chunk is freed by one store. The block freed last is given out first, as it is the likeliest to be in the cache;
+// when none is free they come from their spans in order, so that those of series that are born together lie side by side.
 //
 // # Concurrency
 //

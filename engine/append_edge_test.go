@@ -39,7 +39,7 @@ func TestEarliestTimestamps(t *testing.T) {
 // but success would ever come of sending it again.
 func TestManySamplesOfOneSeries(t *testing.T) {
 	const samples = 5_800_000 // as many as fit into the largest request
-	require.Less(t, chunkRoom(1, samples), uint64(2<<20))
+	require.Less(t, chunkRoom(1, samples), uint64(1<<20))
 	e := start(t, testConfig(t, func(c *Config) { c.Stripes, c.WAL = 1, false }))
 	all := make([]Sample, 50_000)
 	for i := range all {

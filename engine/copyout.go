@@ -112,8 +112,6 @@ func (c *copier) each(ctx context.Context, s *stripe, indexes []uint32, visit fu
 	return nil
 }
 
-const cacheLine = 64
-
 // giveWayEvery is how many series a query copies before it lets others run: some hundred microseconds' work, since to give
 // way costs a few when nobody waits.
 const giveWayEvery = 1024
@@ -175,8 +173,8 @@ func (c *copier) list(more int) []Chunk {
 func (c *copier) copyOut(s *stripe, indexes []uint32) {
 	c.found, c.copied = c.found[:0], c.copied[:0]
 	var (
-		refs [group]arena.Ref
-		warm uint32
+		refs, blocks [group]arena.Ref
+		warm         uint32
 	)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,14 +189,22 @@ func (c *copier) copyOut(s *stripe, indexes []uint32) {
 			}
 		}
 		for i := range items {
+			blocks[i] = 0
 			if refs[i] == 0 {
 				continue
 			}
 			rec := arena.At[record](s.a, refs[i])
 			warm += *arena.At[uint32](s.a, rec.labels)
-			if rec.chunk != 0 && (c.part == AllSamples || rec.state.T > c.maxt) {
-				for off := 0; off < rec.state.Size(); off += cacheLine {
-					warm += uint32(*arena.At[uint8](s.a, rec.chunk+arena.Ref(off/refUnit)))
+			if c.part == AllSamples || rec.state.T > c.maxt {
+				blocks[i] = rec.chunk
+			}
+		}
+		for more := true; more; { // a block of each at a time, backwards
+			more = false
+			for i, r := range blocks[:len(items)] {
+				if r != 0 {
+					blocks[i] = arena.Ref(s.block(r).Prev)
+					more = true
 				}
 			}
 		}
@@ -242,16 +248,15 @@ func (c *copier) copySeries(s *stripe, index uint32, rec *record) {
 		return
 	}
 	if rec.state.N > 0 {
-		raw := s.a.Bytes(rec.chunk, arena.ClassSize(rec.class))
-		first := firstTime(raw)
+		first := s.openFrom(rec)
 		f.before = first
 		if c.part == NoSamples && first <= c.maxt {
 			f.sure, f.closed = true, 0
 		} else if first <= c.maxt {
-			c.copied = append(c.copied, Chunk{
-				MinT: first, MaxT: rec.state.T, Enc: chunkenc.Encoding(rec.kind),
-				Data: xor.FinishTo(c.take(rec.state.Size()), raw, &rec.state),
-			})
+			n := rec.state.Size()
+			data := c.take(n)[:n]
+			s.gather(data, rec)
+			c.copied = append(c.copied, Chunk{MinT: first, MaxT: rec.state.T, Enc: chunkenc.Encoding(rec.kind), Data: data})
 		}
 		if first <= c.mint {
 			f.closed = 0
@@ -267,12 +272,13 @@ func (c *copier) copySeries(s *stripe, index uint32, rec *record) {
 // lastSample is a chunk of the newest sample.
 func (c *copier) lastSample(newest *xor.State) Chunk {
 	var (
-		b [xor.HeaderBytes + xor.MaxSampleBytes]byte
+		b xor.Block
 		s xor.State
 	)
 	xor.Start(&s)
-	xor.Append(b[:], &s, newest.T, newest.V)
-	return Chunk{MinT: newest.T, MaxT: newest.T, Enc: chunkenc.EncXOR, Data: xor.FinishTo(c.take(s.Size()), b[:], &s)}
+	xor.Append(&b, &s, newest.T, newest.V)
+	data := append(c.take(s.Size()), b.Data[:s.Size()]...)
+	return Chunk{MinT: newest.T, MaxT: newest.T, Enc: chunkenc.EncXOR, Data: xor.Finish(data, &s)}
 }
 
 // add takes the chunk at f.closed and goes on to the one before it, unless that one is too old. Each is older than

@@ -21,7 +21,7 @@
 //	arena (one range of addresses, no Go pointers)
 //	  root       tables, counts, pending entries          rewritten with every image
 //	  records    64 B a series: appender state, refs      change with every sample
-//	  chunks     open XOR chunks, by size class           change with every sample
+//	  chunks     open XOR chunks, in blocks of 64 B       their last blocks change with every sample
 //	  labels     names, pairs, label sets                 never change
 //	  postings   pair -> series, name -> pairs            grow when series are created
 //	  tables     hash -> series, pair, name               grow when series are created
@@ -84,6 +84,7 @@
 //	append.go resolve.go trail.go tenant.go drain.go           a request, a commit
 //	chunkfile.go chunkstore.go chunkread.go                    closed chunks
 //	image.go shot.go walk.go image_due.go pace.go image_cut.go  images, and the log cut behind them
+//	layout1.go                                                 images of the layout before
 //	recover.go replay.go replay_order.go progress.go           the start
 //	recover_carefully.go forecast.go                           starts that failed before, what the next one will take
 //	query.go match.go judge.go postings.go copyout.go          series of a query

@@ -69,7 +69,7 @@ type ImageStats struct {
 
 const (
 	// arenaLayout is the version of what the extents hold: header, root, records, labels, lists, tables.
-	arenaLayout = 1
+	arenaLayout = 2
 
 	// imageBurst is the most that is written to an image between two looks at the rate limit.
 	imageBurst = 1 << 20

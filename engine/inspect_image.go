@@ -44,8 +44,7 @@ func InspectImage(fsys disk.FS, dir string, id ckpt.Identity, of int, e ckpt.Ent
 		}
 		s := stripe{id: of, log: uint(bits.TrailingZeros32(id.Stripes))}
 		s.chunks = newChunkStore(fsys, filepath.Join(dir, chunksDir), of, id.Generation)
-		s.attach(a)
-		if err = s.walk(); err == nil {
+		if err = s.take(a, im.Meta.Layout); err == nil {
 			lengths := map[uint32]int64{}
 			for _, f := range im.Meta.Chunks {
 				lengths[uint32(f.ID)] = f.Length

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -57,7 +58,7 @@ func TestLayouts(t *testing.T) {
 			}
 		}
 		// As a kill would leave it: a tail behind the images.
-		pack(t, c.Dir, filepath.Join("testdata", "layout1.tar.gz"))
+		pack(t, c.Dir, filepath.Join("testdata", fmt.Sprintf("layout%d.tar.gz", arenaLayout)))
 		require.NoError(t, e.Close())
 	}
 	fixtures, err := filepath.Glob(filepath.Join("testdata", "layout*.tar.gz"))

@@ -12,16 +12,25 @@ import (
 //
 //	0       32     36    40          48    52          56    57   58    59   60    64
 //	+-------+------+-----+-----------+-----+-----------+-----+----+-----+----+-----+
-//	| state |labels|chunk| link      | ext | last seen |class|kind|flags|  0 |index|
+//	| state |labels|chunk| link      | ext | last seen |  0  |kind|flags|  0 |index|
 //	+-------+------+-----+-----------+-----+-----------+-----+----+-----+----+-----+
+//	                  |
+//	                  v
+//	   block       block          the open chunk, a cache line for each 60 bytes of it (xor.Block)
+//	  +--------+  +--------+
+//	  |0| data |<-|.| data |
+//	  +--------+  +--------+
+//
+// An append goes to the last block, and where in it follows from state.Bits. Chunks grow by linking a block behind it:
+// nothing is moved, and series that grow at one time leave no holes.
 type record struct {
 	state    xor.State // the open chunk's appender; state.T and state.V are the newest sample's
 	labels   arena.Ref // label set
-	chunk    arena.Ref // the open chunk's bytes; 0 if state.N is 0
+	chunk    arena.Ref // the open chunk's last block; 0 if state.N is 0
 	link     link      // the newest closed chunk, 0 = none
 	ext      arena.Ref // state that does not fit: histogram appenders, a second open chunk. 0 = none
 	lastSeen uint32    // wall clock of the last accepted sample, seconds since the epoch
-	class    uint8     // size class of chunk
+	_        uint8     // layout 1: size class of chunk
 	kind     uint8     // what the open chunk holds: chunkenc's encoding byte; kindXOR is the only one yet
 	flags    uint8
 	_        uint8
@@ -63,22 +72,34 @@ func rangeOf(t int64) int64 {
 	return r
 }
 
-// full reports whether a sample at t must begin a new chunk.
-func (r *record) full(t int64) bool {
-	limit := uint16(maxSamplesPerChunk)
+// limit is how many samples the open chunk takes.
+func (r *record) limit() int {
 	if r.flags&flagFirstChunk != 0 {
-		limit = firstChunkSamples(r.index)
+		return int(firstChunkSamples(r.index))
 	}
-	return r.state.N >= limit || rangeOf(t) != rangeOf(r.state.T)
+	return maxSamplesPerChunk
 }
 
-// tail is where the open chunk goes on; 0 if there is none.
-func (r *record) tail() arena.Ref {
+// full reports whether a sample at t must begin a new chunk.
+func (r *record) full(t int64) bool {
+	return int(r.state.N) >= r.limit() || rangeOf(t) != rangeOf(r.state.T)
+}
+
+// room is how many of the samples, which are newer than the newest one and in order, go into the open chunk.
+func (r *record) room(samples []xor.Sample) int {
 	if r.chunk == 0 {
 		return 0
 	}
-	return r.chunk + arena.Ref(r.state.Bits/8/refUnit)
+	n := max(0, min(len(samples), r.limit()-int(r.state.N)))
+	// Most often all of them are in the newest one's range.
+	for here := rangeOf(r.state.T); n > 0 && rangeOf(samples[n-1].T) != here; {
+		n--
+	}
+	return n
 }
+
+// tail is what an append stores to; 0 if there is no open chunk.
+func (r *record) tail() arena.Ref { return r.chunk }
 
 // link is where a closed chunk lies: file id in the upper 24 bits, offset in the lower 40. 0 = none: every
 // file begins with a header.

@@ -162,8 +162,7 @@ func (t *Tenant) adopt(s *stripe, im *ckpt.Image) error {
 	if err != nil {
 		return err
 	}
-	s.attach(a)
-	if err := s.walk(); err != nil {
+	if err := s.take(a, im.Meta.Layout); err != nil {
 		return errors.Join(err, s.detach())
 	}
 	s.since.set(int64(im.Size()), int64(im.Meta.MaxIndex)+1, time.Now())

@@ -103,7 +103,7 @@ func TestPanicInReplay(t *testing.T) {
 	w := walio.StripeWindow{Series: []walio.SeriesDef{{Ref: 1, Key: key}}, Runs: []walio.Run{{Kind: walio.RunSeries, Hi: 1}}}
 	require.NoError(t, p.apply(s, []walio.StripeWindow{w}))
 	rec := s.record(s.find(key, xxhash.Sum64(key)))
-	rec.chunk, rec.class = 1, math.MaxUint8 // no such class
+	rec.chunk, rec.state.T, rec.state.N, rec.state.Bits = 1, 0, 1, 136*480 // no chunk is longer
 
 	var cause any
 	defer func(f func(int, any, []byte)) { exit = f }(exit)

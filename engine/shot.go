@@ -223,11 +223,14 @@ func (m *imager) write(x *shot) error {
 	})
 }
 
-// walkImage walks the bytes of an image.
+// walkImage walks the bytes of an image that was written just now.
 func walkImage(id int, log uint, image []byte) error {
 	a, err := arena.View(image)
 	if err != nil {
 		return err
+	}
+	if a.Layout() == 1 {
+		return damaged("layout 1 is read, but not written any more")
 	}
 	s := stripe{id: id, log: log}
 	s.attach(a)

@@ -76,6 +76,9 @@ type stripe struct {
 	last   arena.Ref // the label set made last, 0 if none
 
 	trail trail // needs no lock
+
+	room    uint64 // chunk memory that the request at hand may need: series that it makes must leave it
+	closing []byte // where closeChunk puts a chunk together
 }
 
 // open makes the stripe's arena. Called under mu.
@@ -143,7 +146,7 @@ func (s *stripe) record(index uint32) *record {
 func (s *stripe) ensureRoom(key []byte) error {
 	const spans = 8 * 256 << 10 // one span of each purpose
 	tables := 2 * (s.a.Used(arena.Tables) + s.a.Used(arena.Indexes) + 64<<10)
-	return s.a.Ensure(spans + tables + 4*uint64(len(key)))
+	return s.a.Ensure(spans + tables + 4*uint64(len(key)) + s.room)
 }
 
 // find returns the index of the series with this key, or 0.

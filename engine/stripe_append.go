@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/rekindledb/rekindle/arena"
@@ -67,7 +68,8 @@ func (s *stripe) appendLocked(b *Batch, items []uint32, samples int, bd bounds, 
 	if err := s.reservePending(samples + len(items)); err != nil {
 		return err
 	}
-	if err := s.a.Ensure(chunkRoom(len(items), samples)); err != nil {
+	s.room = chunkRoom(len(items), samples)
+	if err := s.a.Ensure(s.room); err != nil {
 		return err
 	}
 	before := len(s.pend)
@@ -90,18 +92,11 @@ func (s *stripe) appendLocked(b *Batch, items []uint32, samples int, bd bounds, 
 	return nil
 }
 
-// chunkRoom is what the samples of some series can need of new chunk memory, in the worst case: a chunk of the
-// largest class a sample, and no more than one of each class a series, which frees them on its way.
+// chunkRoom is what the samples of some series can need of new chunk memory, in the worst case: no sample takes two new
+// blocks, and no series more than a chunk has, since the next one begins with the blocks of the one before.
 func chunkRoom(series, samples int) uint64 {
-	return min(uint64(samples)*uint64(arena.ClassSize(uint8(arena.NumClasses-1))), uint64(series)*chunkOfEachClass) + 1<<20
+	return arena.RoomForBlocks(min(samples, series*xor.MaxBlocks(maxSamplesPerChunk)))
 }
-
-var chunkOfEachClass = func() (sum uint64) {
-	for c := range arena.NumClasses {
-		sum += uint64(arena.ClassSize(uint8(c)))
-	}
-	return sum
-}()
 
 // appendSeries stores the samples of one series and returns its record, nil if there is none. rec is what load
 // found.
@@ -152,22 +147,28 @@ func (s *stripe) appendSeries(b *Batch, item int, rec *record, bd bounds, o *out
 
 // put adds a sample, newer than the series' newest, to its open chunk. Memory for it was set aside.
 func (s *stripe) put(rec *record, t int64, v uint64) {
-	before := rec.state.Bits
 	s.encodeSample(rec, t, v)
-	s.touchOpen(rec, before)
+	s.touchOpen(rec)
 	r := s.root
 	r.stored++
 	r.minT, r.maxT = min(r.minT, t), max(r.maxT, t)
 }
 
+// runMax is how many samples putRun hands on at a time.
+const runMax = 16
+
 // putRun is put for samples of one series in order. It returns how many it stored: those behind the newest one,
 // from floor on. The rest are stale, or were given up on purpose.
 func (s *stripe) putRun(rec *record, samples []refSample, floor int64) (stored, stale int) {
-	before := rec.state.Bits
-	first := int64(math.MaxInt64)
+	var (
+		run    [runMax]xor.Sample
+		n      int
+		newest = rec.state.T
+		first  = int64(math.MaxInt64)
+	)
 	for i := range samples {
 		x := &samples[i]
-		if x.t <= rec.state.T {
+		if x.t <= newest {
 			stale++
 			continue
 		}
@@ -177,17 +178,37 @@ func (s *stripe) putRun(rec *record, samples []refSample, floor int64) (stored, 
 		if stored++; stored == 1 {
 			first = x.t
 		}
-		s.encodeSample(rec, x.t, x.v)
+		newest = x.t
+		if n == runMax {
+			s.encodeRun(rec, run[:])
+			n = 0
+		}
+		run[n] = xor.Sample{T: x.t, V: x.v}
+		n++
 	}
 	if stored == 0 {
 		return 0, stale
 	}
-	rec.lastSeen = uint32(rec.state.T / 1000)
-	s.touchOpen(rec, before)
+	s.encodeRun(rec, run[:n])
+	rec.lastSeen = uint32(newest / 1000)
+	s.touchOpen(rec)
 	r := s.root
 	r.stored += uint64(stored)
-	r.minT, r.maxT = min(r.minT, first), max(r.maxT, rec.state.T)
+	r.minT, r.maxT = min(r.minT, first), max(r.maxT, newest)
 	return stored, stale
+}
+
+// encodeRun adds samples to the open chunk.
+func (s *stripe) encodeRun(rec *record, run []xor.Sample) {
+	for len(run) > 0 {
+		if n := rec.room(run); n > 0 {
+			if run = run[xor.AppendRun(s.block(rec.chunk), &rec.state, run[:n]):]; len(run) == 0 {
+				return
+			}
+		}
+		s.encodeSample(rec, run[0].T, run[0].V)
+		run = run[1:]
+	}
 }
 
 // encodeSample adds a sample to the open chunk, which it closes and begins as needed.
@@ -196,48 +217,76 @@ func (s *stripe) encodeSample(rec *record, t int64, v uint64) {
 		s.closeChunk(rec)
 	}
 	if rec.chunk == 0 {
-		c, err := s.a.AllocChunk(0)
-		check(err)
-		rec.chunk, rec.class = c, 0
+		rec.chunk = s.newBlock(0)
 		xor.Start(&rec.state)
 	}
-	for !xor.Append(s.a.Bytes(rec.chunk, arena.ClassSize(rec.class)), &rec.state, t, v) {
-		s.growChunk(rec)
+	last := s.block(rec.chunk)
+	if xor.Append(last, &rec.state, t, v) {
+		return
 	}
+	r := s.newBlock(rec.chunk)
+	if !xor.AppendAcross(last, s.block(r), &rec.state, t, v) {
+		panic("engine: an open chunk of more samples than a chunk can have")
+	}
+	s.a.Touch(rec.chunk, arena.BlockSize)
+	rec.chunk = r
 }
 
-// touchOpen marks what adding samples changed: the record, and the open chunk from bit before on. A chunk that was
-// begun or moved meanwhile is marked already.
-func (s *stripe) touchOpen(rec *record, before uint16) {
-	at := int(before) / 8
-	if rec.state.Bits < before {
-		at = 0
-	}
-	// The appender may store whole words beyond the sample's end.
-	s.a.Touch(rec.chunk+arena.Ref(at/refUnit), arena.ClassSize(rec.class)-at/refUnit*refUnit)
-	s.a.TouchPtr(unsafe.Pointer(rec), recordSize)
-}
+// block is the block of an open chunk at r.
+func (s *stripe) block(r arena.Ref) *xor.Block { return arena.At[xor.Block](s.a, r) }
 
-// growChunk moves an open chunk into the next size class.
-func (s *stripe) growChunk(rec *record) {
-	used := rec.state.Size()
-	c, err := s.a.AllocChunk(rec.class + 1)
+// newBlock makes a block behind prev.
+func (s *stripe) newBlock(prev arena.Ref) arena.Ref {
+	r, err := s.a.AllocBlock()
 	check(err)
-	copy(s.a.Bytes(c, used), s.a.Bytes(rec.chunk, used))
-	s.a.FreeChunk(rec.chunk, rec.class)
-	rec.chunk = c
-	rec.class++
+	s.block(r).Prev = uint32(prev)
+	return r
+}
+
+// touchOpen marks what adding samples changed: the record, and the block in which the open chunk ends. Those before it
+// were marked when they became full.
+func (s *stripe) touchOpen(rec *record) {
+	s.a.Touch(rec.chunk, arena.BlockSize)
+	s.a.TouchPtr(unsafe.Pointer(rec), recordSize)
 }
 
 // closeChunk moves the open chunk to the chunk files. It cannot fail: what does not reach a file yet waits
 // in the store's buffer.
 func (s *stripe) closeChunk(rec *record) {
-	data := xor.Finish(s.a.Bytes(rec.chunk, arena.ClassSize(rec.class)), &rec.state)
+	n := rec.state.Size()
+	s.closing = slices.Grow(s.closing[:0], n)
+	data := s.closing[:n]
+	first := s.gather(data, rec)
 	rec.link = s.chunks.add(s.root, chunkHead{
 		ref: s.ref(rec.index), minT: firstTime(data), maxT: rec.state.T, prev: rec.link, encoding: rec.kind,
 	}, data)
-	s.a.FreeChunk(rec.chunk, rec.class)
-	rec.chunk, rec.class = 0, 0
+	s.a.Touch(rec.chunk, arena.BlockSize)
+	s.a.FreeBlocks(rec.chunk, first)
+	rec.chunk = 0
 	rec.state.N = 0
 	rec.flags &^= flagFirstChunk
+}
+
+// gather copies a series' open chunk to dst, of its size, as chunkenc has it. It returns the chunk's first block.
+func (s *stripe) gather(dst []byte, rec *record) arena.Ref {
+	r := rec.chunk
+	for at := (rec.state.Blocks() - 1) * xor.BlockBytes; ; at -= xor.BlockBytes {
+		b := s.block(r)
+		copy(dst[at:], b.Data[:])
+		if at == 0 {
+			break
+		}
+		r = arena.Ref(b.Prev)
+	}
+	xor.Finish(dst, &rec.state)
+	return r
+}
+
+// openFrom is the time of the first sample in a series' open chunk.
+func (s *stripe) openFrom(rec *record) int64 {
+	b := s.block(rec.chunk)
+	for b.Prev != 0 {
+		b = s.block(arena.Ref(b.Prev))
+	}
+	return firstTime(b.Data[:])
 }

@@ -15,13 +15,19 @@ import (
 //
 // It costs some tens of nanoseconds a series and reads each byte of the index structures once.
 func (s *stripe) walk() error {
+	_, err := s.claim()
+	return err
+}
+
+// claim is walk, and returns what belongs to whom.
+func (s *stripe) claim() (arena.Claims, error) {
 	w := walker{s: s, a: s.a, root: s.root, pairs: newRefSet(s.a.Size()), claims: arena.NewClaims(s.a)}
 	for _, step := range []func() error{w.header, w.names, w.lists, w.records, w.table} {
 		if err := step(); err != nil {
-			return fmt.Errorf("stripe %d: %w", s.id, err)
+			return w.claims, fmt.Errorf("stripe %d: %w", s.id, err)
 		}
 	}
-	return nil
+	return w.claims, nil
 }
 
 type walker struct {
@@ -184,11 +190,8 @@ func (w *walker) record(i uint32, rec *record) (labels int, err error) {
 	case !w.a.Contains(rec.labels, 4):
 		return 0, damaged("labels of series %d", i)
 	}
-	if rec.chunk != 0 {
-		if int(rec.class) >= arena.NumClasses || !w.claims.Add(rec.chunk, uint64(arena.ClassSize(rec.class))) ||
-			!rec.state.Valid(arena.ClassSize(rec.class)) || rec.state.N > math.MaxInt16 {
-			return 0, damaged("open chunk of series %d", i)
-		}
+	if rec.chunk != 0 && (!rec.state.Valid() || rec.state.N > math.MaxInt16 || !w.open(rec)) {
+		return 0, damaged("open chunk of series %d", i)
 	}
 	n := *arena.At[uint32](w.a, rec.labels)
 	if n == 0 || n > maxKeySize/8 || !w.claims.Add(rec.labels, 4+4*uint64(n)) {
@@ -200,6 +203,14 @@ func (w *walker) record(i uint32, rec *record) (labels int, err error) {
 		}
 	}
 	return int(n), nil
+}
+
+// open claims the memory of an open chunk. It reports whether it is as much as the chunk needs.
+func (w *walker) open(rec *record) bool {
+	if w.a.Layout() == 1 {
+		return claimOpen1(w.claims, rec)
+	}
+	return w.claims.AddChain(rec.chunk, rec.state.Blocks())
 }
 
 // table checks that the table of series names series that exist, each once.

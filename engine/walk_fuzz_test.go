@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime/debug"
@@ -19,10 +20,11 @@ import (
 
 	"github.com/rekindledb/rekindle/arena"
 	"github.com/rekindledb/rekindle/arena/disk/faultfs"
+	"github.com/rekindledb/rekindle/engine/xor"
 )
 
 // baseImages are the arenas that fuzzing begins from: from one series to more than one leaf of the index, with long
-// lists of series, replaced tables, freed chunks and closed ones.
+// lists of series, replaced tables, freed chunks and closed ones; the last one of the layout before.
 var baseImages = sync.OnceValue(func() [][]byte {
 	var out [][]byte
 	for _, n := range []int{1, 40, 300, 1500} {
@@ -36,7 +38,7 @@ var baseImages = sync.OnceValue(func() [][]byte {
 		out = append(out, append([]byte(nil), s.a.Snapshot()...))
 		check(s.detach())
 	}
-	return out
+	return append(out, layout1Arena())
 })
 
 // walkedStripe is stripe 1 of 2, with its chunk files in memory.
@@ -118,16 +120,17 @@ func FuzzWalk(f *testing.F) {
 	f.Add(uint8(0), []byte{})
 	f.Add(uint8(2), []byte{})
 	f.Add(uint8(3), []byte{})
+	f.Add(uint8(4), []byte{})
 	rng := rand.New(rand.NewPCG(1, 1))
 	for i := range 200 {
-		f.Add(uint8(i%4), orders([3]uint32{rng.Uint32(), rng.Uint32(), rng.Uint32() >> rng.IntN(24)}))
+		f.Add(uint8(i%5), orders([3]uint32{rng.Uint32(), rng.Uint32(), rng.Uint32() >> rng.IntN(24)}))
 	}
 	f.Fuzz(func(t *testing.T, base uint8, changes []byte) {
 		image := append([]byte(nil), baseImages()[int(base)%len(baseImages())]...)
 		mutate(image, changes)
 		defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 		seen := guarded(t, image)
-		err := walkImage(1, 1, seen)
+		err := walkAny(seen)
 		if len(changes) == 0 {
 			require.NoError(t, err)
 		}
@@ -139,6 +142,17 @@ func FuzzWalk(f *testing.F) {
 	})
 }
 
+// walkAny walks an image of any layout.
+func walkAny(image []byte) error {
+	a, err := arena.View(image)
+	if err != nil {
+		return err
+	}
+	s := stripe{id: 1, log: 1}
+	s.attach(a)
+	return s.walk()
+}
+
 // useStripe loads an image that the walk accepts and does everything with it that a process does.
 func useStripe(t *testing.T, image []byte) {
 	defer func(f func(int, any, []byte)) { exit = f }(exit)
@@ -146,9 +160,9 @@ func useStripe(t *testing.T, image []byte) {
 	s := walkedStripe()
 	a, err := arena.Load(s.reserve, uint64(len(image)), func(mem []byte) error { copy(mem, image); return nil })
 	require.NoError(t, err)
-	s.attach(a)
 	defer func() { require.NoError(t, s.detach()) }()
-	require.NoError(t, s.walk())
+	require.NoError(t, s.take(a, a.Layout()))
+	require.NoError(t, s.walk(), "as it is now")
 	queryStripe(t, s)
 	for k := range 6 {
 		for _, n := range []int{40, 80} {
@@ -211,7 +225,12 @@ func queryStripe(t *testing.T, s *stripe) {
 // Words of the header and root, where a change means most, and here and there in the rest, are set to what does harm.
 // What the walk lets pass does none. It is FuzzWalk without chance.
 func TestWalkChangedWords(t *testing.T) {
-	image := baseImages()[1]
+	for _, image := range [][]byte{baseImages()[1], layout1Arena()} {
+		testChangedWords(t, image)
+	}
+}
+
+func testChangedWords(t *testing.T, image []byte) {
 	try := func(at, how, with uint32) {
 		changed := append([]byte(nil), image...)
 		mutate(changed, orders([3]uint32{at, how << 1, with}))
@@ -224,7 +243,7 @@ func TestWalkChangedWords(t *testing.T) {
 				t.Fatalf("word %d, change %d with %d", at, how, with)
 			}
 		}()
-		if walkImage(1, 1, changed) == nil {
+		if walkAny(changed) == nil {
 			useStripe(t, changed)
 		}
 	}
@@ -246,4 +265,65 @@ func TestWalkChangedWords(t *testing.T) {
 		try(at, at%4, at%32)
 		try(at, 2, 8)
 	}
+}
+
+// An open chunk that is not the chain of blocks that its state says is found, whichever way its links go, and no walk goes
+// round in a circle.
+func TestWalkChangedChains(t *testing.T) {
+	s := walkedStripe()
+	for k := 22; k < 22+blockRange/300_000; k++ { // a whole block range
+		check(s.send(20, k))
+	}
+	s.takePending(nil, 1)
+	require.NoError(t, s.walk())
+	var long, other *record
+	for _, i := range s.allIndexes() {
+		if r := s.record(i); r.state.Blocks() > 2 {
+			long, other = r, long
+		}
+	}
+	require.NotNil(t, other, "two series with chunks of some blocks")
+	last := s.block(long.chunk)
+	before := s.block(arena.Ref(last.Prev))
+	first := before
+	for first.Prev != 0 {
+		first = s.block(arena.Ref(first.Prev))
+	}
+	var ch arena.Ref // a free block
+	for free := range 2 {
+		if free == 1 {
+			ch = s.newBlock(0)
+			s.a.FreeBlocks(ch, ch)
+		}
+		for name, change := range map[string]func(){
+			"shorter":          func() { before.Prev = 0 },
+			"longer":           func() { first.Prev = uint32(ch) },
+			"the end is lost":  func() { last.Prev = 0 },
+			"a block less":     func() { long.chunk = arena.Ref(last.Prev) },
+			"itself":           func() { last.Prev = uint32(long.chunk) },
+			"a circle":         func() { first.Prev = uint32(long.chunk) },
+			"another's":        func() { before.Prev = s.block(other.chunk).Prev },
+			"another's end":    func() { long.chunk = other.chunk },
+			"between blocks":   func() { last.Prev++ },
+			"outside":          func() { before.Prev = 1 << 31 },
+			"the header":       func() { before.Prev = 8 },
+			"more bits":        func() { long.state.Bits += xor.BlockBytes * 8 },
+			"fewer bits":       func() { long.state.Bits -= xor.BlockBytes * 8 },
+			"of no bits":       func() { long.state.Bits = 0 },
+			"as many as there": func() { long.state.Bits, long.state.N = math.MaxUint16, 1000 },
+			"free":             func() { s.a.FreeBlocks(long.chunk, long.chunk) },
+			"a free circle":    func() { s.a.FreeBlocks(long.chunk, arena.Ref(last.Prev)); before.Prev = uint32(long.chunk) },
+		} {
+			if name == "longer" && free == 0 {
+				continue
+			}
+			image := append([]byte(nil), s.a.Snapshot()...)
+			change()
+			changed := append([]byte(nil), s.a.Snapshot()...)
+			copy(s.a.Snapshot(), image)
+			require.ErrorIs(t, walkImage(1, 1, changed), arena.ErrDamaged, name)
+		}
+	}
+	require.NoError(t, s.walk(), "all of it was put back")
+	require.NoError(t, s.detach())
 }

@@ -10,41 +10,103 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
 
-// same appends the samples to both encoders and compares the chunk after every sample, so that the state
-// in between is the same too. The buffer holds garbage before, is as long as size says, and is followed by
-// bytes that must stay.
-func same(t *testing.T, samples []sample, size int, garbage byte) {
-	t.Helper()
-	const guard = 0x5c
-	mem := bytes.Repeat([]byte{garbage}, size+32)
-	for i := range mem[size:] {
-		mem[size+i] = guard
-	}
-	b := mem[:size:size]
+// chain is an open chunk with all its blocks, as an owner keeps them. What is around a block, and its link, must stay
+// as it is; its data is garbage before.
+type chain struct {
+	State
+	blocks  []*guarded
+	garbage byte
+}
 
+type guarded struct {
+	before [64]byte
+	Block
+	behind [64]byte
+}
+
+const guard = 0x5c
+
+func newChain(garbage byte) *chain {
+	c := &chain{garbage: garbage}
+	Start(&c.State)
+	c.link()
+	return c
+}
+
+func (c *chain) link() {
+	g := &guarded{Block: Block{Prev: guard * 0x01010101}}
+	for i := range g.before {
+		g.before[i], g.behind[i] = guard, guard
+	}
+	for i := range g.Data {
+		g.Data[i] = c.garbage
+	}
+	c.blocks = append(c.blocks, g)
+}
+
+func (c *chain) tail() *Block { return &c.blocks[len(c.blocks)-1].Block }
+
+// add adds a sample, and reports whether the chunk had room.
+func (c *chain) add(t int64, v uint64) bool {
+	if Append(c.tail(), &c.State, t, v) {
+		return true
+	}
+	old := c.tail()
+	c.link()
+	if AppendAcross(old, c.tail(), &c.State, t, v) {
+		return true
+	}
+	c.blocks = c.blocks[:len(c.blocks)-1]
+	return false
+}
+
+// finish is the finished chunk.
+func (c *chain) finish() []byte {
+	var b []byte
+	for _, g := range c.blocks {
+		b = append(b, g.Data[:]...)
+	}
+	return Finish(b, &c.State)
+}
+
+func (c *chain) check(t *testing.T) {
+	t.Helper()
+	if len(c.blocks) != c.Blocks() || !c.Valid() {
+		t.Fatalf("%d blocks hold %+v", len(c.blocks), c.State)
+	}
+	for _, g := range c.blocks {
+		if g.Prev != guard*0x01010101 {
+			t.Fatalf("a link was overwritten with %x", g.Prev)
+		}
+		for i := range g.before {
+			if g.before[i] != guard || g.behind[i] != guard {
+				t.Fatal("bytes around a block were overwritten")
+			}
+		}
+	}
+}
+
+// same appends the samples to both encoders and compares the chunk after every sample, so that the state in between is
+// the same too; and then in runs of so many samples, which must leave the same blocks.
+func same(t *testing.T, samples []sample, run int, garbage byte) {
+	t.Helper()
 	ref := chunkenc.NewXORChunk()
 	app, err := ref.Appender()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s State
-	Start(&s)
-	var out []byte
+	c := newChain(garbage)
 	for i, x := range samples {
-		before := s
-		if !Append(b, &s, x.t, x.v) {
-			if s != before {
-				t.Fatalf("sample %d: refused, but state changed from %+v to %+v", i, before, s)
+		before := c.State
+		if !c.add(x.t, x.v) {
+			if c.State != before {
+				t.Fatalf("sample %d: refused, but state changed from %+v to %+v", i, before, c.State)
 			}
-			// It must really not fit: the reference grows past the buffer.
-			app.Append(0, x.t, math.Float64frombits(x.v))
-			if len(ref.Bytes()) <= size {
-				t.Fatalf("sample %d refused, but it would take %d of %d bytes", i, len(ref.Bytes()), size)
-			}
+			samples = samples[:i]
 			break
 		}
 		app.Append(0, x.t, math.Float64frombits(x.v))
-		out = FinishTo(out[:0], b, &s)
+		out := c.finish()
 		if !bytes.Equal(out, ref.Bytes()) {
 			t.Fatalf("after sample %d (%d, %016x):\n got %x\nwant %x\nof %v", i, x.t, x.v, out, ref.Bytes(), samples[:i+1])
 		}
@@ -52,32 +114,60 @@ func same(t *testing.T, samples []sample, size int, garbage byte) {
 		if err != nil {
 			t.Fatalf("after sample %d: Resume: %v", i, err)
 		}
-		if again != s {
-			t.Fatalf("after sample %d: Resume gives %+v, the appender is at %+v", i, again, s)
+		if again != c.State {
+			t.Fatalf("after sample %d: Resume gives %+v, the appender is at %+v", i, again, c.State)
 		}
 	}
-	if f := Finish(b, &s); s.N > 0 && !bytes.Equal(f, FinishTo(nil, b, &s)) {
-		t.Fatal("Finish and FinishTo differ")
-	}
-	for i, g := range mem[size:] {
-		if g != guard {
-			t.Fatalf("byte %d beyond the buffer was overwritten", i)
+	c.check(t)
+
+	r := newChain(garbage)
+	for rest := samples; len(rest) > 0; {
+		n := min(run, len(rest))
+		r.run(t, rest[:n])
+		if rest = rest[n:]; r.N != uint16(len(samples)-len(rest)) {
+			t.Fatalf("%d samples in runs of %d, %d are taken", len(samples)-len(rest), run, r.N)
 		}
+	}
+	r.check(t)
+	if r.State != c.State || !bytes.Equal(r.finish(), c.finish()) {
+		t.Fatalf("in runs of %d: %+v, want %+v\n got %x\nwant %x\nof %v", run, r.State, c.State, r.finish(), c.finish(), samples)
 	}
 }
 
-// TestSameAsChunkenc shows that every prefix of every shape of series is the chunk that Prometheus writes,
-// with buffers that end anywhere, so that the last samples meet the buffer's end at each distance.
+// run adds samples in a run, those that it leaves one by one.
+func (c *chain) run(t *testing.T, samples []sample) {
+	var in []Sample
+	for _, x := range samples {
+		in = append(in, Sample{x.t, x.v})
+	}
+	for len(in) > 0 {
+		n := AppendRun(c.tail(), &c.State, in)
+		if n < len(in) {
+			if c.N >= 2 && within(c.State, in[n]) && Append(c.tail(), &State{T: c.T, V: c.V, Delta: c.Delta, Bits: c.Bits, N: c.N, Lead: c.Lead, Trail: c.Trail}, in[n].T, in[n].V) {
+				t.Fatalf("a run ended at %+v, which fits behind %+v", in[n], c.State)
+			}
+			if !c.add(in[n].T, in[n].V) {
+				t.Fatalf("%+v refused behind %+v", in[n], c.State)
+			}
+			n++
+		}
+		in = in[n:]
+	}
+}
+
+// within says whether a sample's time is near where it is expected.
+func within(s State, x Sample) bool {
+	return inRange(int64(uint64(x.T)-uint64(s.T)-s.Delta), 20)
+}
+
+// TestSameAsChunkenc shows that every prefix of every shape of series is the chunk that Prometheus writes, added one by
+// one and in runs.
 func TestSameAsChunkenc(t *testing.T) {
 	for _, sh := range shapes {
 		t.Run(sh.name, func(t *testing.T) {
 			for seed := range uint64(150) {
 				r := rand.New(rand.NewPCG(seed, 1))
-				size := 20 + r.IntN(300)
-				if seed%3 == 0 {
-					size = 4096
-				}
-				same(t, sh.series(r, 1+r.IntN(140)), size, byte(seed*37))
+				same(t, sh.series(r, 1+r.IntN(200)), 1+r.IntN(40), byte(seed*37))
 			}
 		})
 	}
@@ -90,7 +180,7 @@ func TestSameAsChunkenc(t *testing.T) {
 				p = shapes[r.IntN(len(shapes))].next(r, i, p)
 				all = append(all, p)
 			}
-			same(t, all, 2+r.IntN(3000), 0xff)
+			same(t, all, 1+r.IntN(40), 0xff)
 		}
 	})
 }
@@ -101,23 +191,67 @@ func TestEveryJump(t *testing.T) {
 	for _, a := range jumps {
 		for _, b := range jumps {
 			for _, v := range []uint64{0, math.MaxUint64, 1 << 40} {
-				same(t, []sample{{0, 0}, {a, v}, {a + b, 0}, {a + b + a, v}}, 128, 0xaa)
+				same(t, []sample{{0, 0}, {a, v}, {a + b, 0}, {a + b + a, v}}, 4, 0xaa)
 			}
 		}
 	}
 }
 
-// TestSmallBuffers shows that a sample is taken exactly when it fits: each size from an empty chunk on.
-func TestSmallBuffers(t *testing.T) {
-	for size := HeaderBytes; size < 80; size++ {
-		for seed := range uint64(20) {
-			r := rand.New(rand.NewPCG(seed, uint64(size)))
-			same(t, shapes[seed%uint64(len(shapes))].series(r, 40), size, 0xee)
+// TestEveryEnd shows that samples of every size meet the end of a block at every distance, and that those that end right
+// there take no new one.
+func TestEveryEnd(t *testing.T) {
+	next := map[string]func(s *State) sample{
+		"two bits": func(s *State) sample { return sample{s.T + int64(s.Delta), s.V} },
+		"some bits": func(s *State) sample {
+			return sample{s.T + int64(s.Delta), s.V ^ 1<<20}
+		},
+		"a word and more": func(s *State) sample {
+			return sample{s.T + int64(s.Delta) + 500_000, s.V ^ math.MaxUint64}
+		},
+		"the most": func(s *State) sample { return sample{s.T - 1<<50, s.V ^ 1<<63 ^ 1} },
+	}
+	seen := map[string]map[uint]bool{}
+	for name, last := range next {
+		seen[name] = map[uint]bool{}
+		for pad := range 500 {
+			samples := []sample{{1000, 5}, {2000, 5}}
+			c := newChain(0xee)
+			for _, x := range samples {
+				c.add(x.t, x.v)
+			}
+			// An odd number of bits, 37, in every other chunk, and then two by two.
+			if pad%2 == 1 {
+				x := sample{c.T + int64(c.Delta), c.V ^ 7<<10}
+				samples = append(samples, x)
+				c.add(x.t, x.v)
+			}
+			for range pad / 2 {
+				x := next["two bits"](&c.State)
+				samples = append(samples, x)
+				c.add(x.t, x.v)
+			}
+			room := blockBits - c.used()
+			x := last(&c.State)
+			samples = append(samples, x)
+			before := len(c.blocks)
+			bits := c.Bits
+			c.add(x.t, x.v)
+			if grown := len(c.blocks) > before; grown != (uint(c.Bits-bits) > room) {
+				t.Fatalf("%s: %d bits with room for %d, a new block: %v", name, c.Bits-bits, room, grown)
+			}
+			seen[name][room] = true
+			same(t, samples, 1+pad%7, 0xee)
+		}
+		for room := uint(0); room < 160; room++ {
+			if !seen[name][room] {
+				t.Errorf("%s: not tried with room for %d bits", name, room)
+			}
 		}
 	}
 	var s State
+	var b Block
 	Start(&s)
-	if !Append(make([]byte, HeaderBytes+MaxSampleBytes), &s, math.MinInt64, 1) {
+	if !Append(&b, &s, math.MinInt64, 1) || s.Size() > HeaderBytes+MaxSampleBytes {
 		t.Fatal("a first sample did not fit into HeaderBytes+MaxSampleBytes")
 	}
 }
@@ -131,22 +265,22 @@ func TestLimits(t *testing.T) {
 		"two words": func(i int) sample { return sample{int64(i * i * i), uint64(i) * 0x9e3779b97f4a7c15} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := make([]byte, 1<<14)
-			var s, before State
-			Start(&s)
+			c := newChain(0xff)
 			i := 0
-			for x := next(i); Append(b, &s, x.t, x.v); x = next(i) {
-				before = s
+			before := c.State
+			for x := next(i); c.add(x.t, x.v); x = next(i) {
+				before = c.State
 				i++
 			}
-			if s != before {
+			if c.State != before {
 				t.Fatal("refused, but changed")
 			}
-			if int(s.Bits) < maxBits-8*MaxSampleBytes {
-				t.Fatalf("refused at %+v", s)
+			if int(c.Bits) < maxBits-8*MaxSampleBytes {
+				t.Fatalf("refused at %+v", c.State)
 			}
+			c.check(t)
 			var it Iterator
-			it.Reset(Finish(b, &s))
+			it.Reset(c.finish())
 			n := 0
 			for ; it.Next(); n++ {
 				gt, gv := it.At()
@@ -163,33 +297,46 @@ func TestLimits(t *testing.T) {
 
 // TestNoAllocation shows that neither direction allocates.
 func TestNoAllocation(t *testing.T) {
-	b := make([]byte, 4096)
-	samples := shapes[3].series(rand.New(rand.NewPCG(1, 1)), 120)
+	var blocks [2]Block
+	b := make([]byte, 2*BlockBytes)
+	samples := shapes[0].series(rand.New(rand.NewPCG(1, 1)), 40)
+	run := []Sample{{samples[39].t, 1}, {samples[39].t + 1, 1}}
 	var s State
 	var it Iterator
 	if n := testing.AllocsPerRun(20, func() {
 		Start(&s)
+		k := 0
 		for _, x := range samples {
-			Append(b, &s, x.t, x.v)
+			if !Append(&blocks[k], &s, x.t, x.v) {
+				k++
+				AppendAcross(&blocks[0], &blocks[1], &s, x.t, x.v)
+			}
 		}
+		AppendRun(&blocks[k], &s, run)
+		copy(b[copy(b, blocks[0].Data[:]):], blocks[1].Data[:])
 		it.Reset(Finish(b, &s))
 		for it.Next() {
 		}
 	}); n != 0 {
 		t.Fatalf("%v allocations", n)
 	}
+	if it.Err() != nil || s.N < 40 {
+		t.Fatalf("%v after %d samples", it.Err(), s.N)
+	}
 }
 
-// Example_life shows the life of a chunk: started in a buffer of an arena, appended to, copied out.
+// Example_life shows the life of a chunk: started in a block, appended to, copied out.
 func Example_life() {
-	var s State
-	buf := make([]byte, 64)
+	var (
+		s State
+		b Block
+	)
 	Start(&s)
-	Append(buf, &s, 1000, math.Float64bits(1.5))
-	Append(buf, &s, 2000, math.Float64bits(1.5))
+	Append(&b, &s, 1000, math.Float64bits(1.5))
+	Append(&b, &s, 2000, math.Float64bits(1.5))
 
 	var it Iterator
-	it.Reset(FinishTo(nil, buf, &s))
+	it.Reset(Finish(append([]byte(nil), b.Data[:]...), &s))
 	for it.Next() {
 		t, v := it.At()
 		fmt.Println(t, math.Float64frombits(v))

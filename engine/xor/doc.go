@@ -1,10 +1,24 @@
 // Package xor encodes float samples into raw bytes, byte for byte as Prometheus's chunkenc.XORChunk does,
 // and decodes them.
 //
-// chunkenc keeps a growing slice, an appender with pointers and a sample count that every append
-// rewrites. Here the bytes are a block of an arena, the appender's state is 32 bytes without pointers that
-// lie in a series record in mapped memory, and the count is written when the chunk is copied out: one cache
-// line less on every append.
+// chunkenc keeps a growing slice, an appender with pointers and a sample count that every append rewrites. Here a chunk
+// grows by blocks of an arena, a cache line each, so that nothing is moved and an append touches one line of the chunk; the
+// appender's state is 32 bytes without pointers that lie in a series record in mapped memory; and the count is written
+// when the chunk is copied out, another line less.
+//
+//	0      4                     64
+//	+------+---------------------+
+//	| Prev | bytes 0..59         |    first block
+//	+------+---------------------+
+//	   ^
+//	+------+---------------------+
+//	| Prev | bytes 60..119       |    last block: Append, AppendRun
+//	+------+---------------------+
+//
+// Where the next sample goes follows from State.Bits. A block is eight words of 8 bytes, at multiples of 8: the appender
+// loads and stores whole ones, so that the end of a block is no special case as long as the sample fits. About one
+// sample in thirty goes on in a new block (AppendAcross). Readers copy the blocks together, backwards, and have Finish write
+// the count.
 //
 // A chunk is a stream of bits, most significant bit first, after a header of two bytes:
 //

@@ -10,7 +10,7 @@ import (
 )
 
 // FuzzAppend lets the input choose times and values freely, 17 bytes a sample, and compares every prefix
-// with chunkenc's.
+// with chunkenc's, and the whole with what runs make of it.
 func FuzzAppend(f *testing.F) {
 	for i, sh := range shapes {
 		var in []byte
@@ -21,7 +21,7 @@ func FuzzAppend(f *testing.F) {
 		}
 		f.Add(in, uint16(50*i))
 	}
-	f.Fuzz(func(t *testing.T, in []byte, size uint16) {
+	f.Fuzz(func(t *testing.T, in []byte, run uint16) {
 		var samples []sample
 		p := sample{}
 		for len(in) >= 17 {
@@ -38,7 +38,7 @@ func FuzzAppend(f *testing.F) {
 			samples = append(samples, p)
 			in = in[17:]
 		}
-		same(t, samples, HeaderBytes+int(size)%4096, 0xff)
+		same(t, samples, 1+int(run), 0xff)
 	})
 }
 
@@ -47,13 +47,7 @@ func FuzzAppend(f *testing.F) {
 // chunkenc reads.
 func FuzzIterator(f *testing.F) {
 	for i, sh := range shapes {
-		buf := make([]byte, 4096)
-		var s State
-		Start(&s)
-		for _, x := range sh.series(rand.New(rand.NewPCG(4, uint64(i))), 30) {
-			Append(buf, &s, x.t, x.v)
-		}
-		done := Finish(buf, &s)
+		done := sh.chunk(rand.New(rand.NewPCG(4, uint64(i))), 30)
 		f.Add(done)
 		f.Add(done[:len(done)/2])
 	}
@@ -100,16 +94,19 @@ func FuzzIterator(f *testing.F) {
 			return
 		}
 
-		buf := append([]byte{}, in...)
-		buf = append(buf, make([]byte, 3*MaxSampleBytes)...)
+		ch := &chain{State: s}
+		for at := 0; at == 0 || at < s.Size(); at += BlockBytes {
+			ch.link()
+			copy(ch.tail().Data[:], in[at:min(at+BlockBytes, s.Size())])
+		}
 		for i := range uint64(3) {
-			x := sample{s.T + int64(i*i), s.V ^ i<<(20*i)}
-			if !Append(buf, &s, x.t, x.v) {
+			x := sample{ch.T + int64(i*i), ch.V ^ i<<(20*i)}
+			if !ch.add(x.t, x.v) {
 				return
 			}
 			got = append(got, x)
 		}
-		c, _ = chunkenc.FromData(chunkenc.EncXOR, Finish(buf, &s))
+		c, _ = chunkenc.FromData(chunkenc.EncXOR, ch.finish())
 		check(c, got)
 	})
 }

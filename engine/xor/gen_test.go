@@ -76,3 +76,14 @@ func (s shape) series(r *rand.Rand, n int) []sample {
 	}
 	return out
 }
+
+// chunk is a finished chunk of up to n samples.
+func (s shape) chunk(r *rand.Rand, n int) []byte {
+	c := newChain(0)
+	for _, x := range s.series(r, n) {
+		if !c.add(x.t, x.v) {
+			break
+		}
+	}
+	return c.finish()
+}

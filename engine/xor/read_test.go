@@ -12,15 +12,7 @@ func TestReadFindsWhatNextFinds(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
 	for range 3000 {
 		sh := shapes[r.IntN(len(shapes))]
-		buf := make([]byte, 8192)
-		var s State
-		Start(&s)
-		for _, x := range sh.series(r, r.IntN(130)) {
-			if !Append(buf, &s, x.t, x.v) {
-				break
-			}
-		}
-		b := Finish(buf, &s)
+		b := sh.chunk(r, r.IntN(130))
 		switch r.IntN(3) {
 		case 0:
 			b = b[:r.IntN(len(b)+1)]
@@ -63,13 +55,7 @@ func sameReads(t *testing.T, b []byte, step int) {
 
 func FuzzRead(f *testing.F) {
 	f.Add([]byte{0, 0}, uint8(1))
-	buf := make([]byte, 4096)
-	var s State
-	Start(&s)
-	for _, x := range shapes[0].series(rand.New(rand.NewPCG(4, 4)), 30) {
-		Append(buf, &s, x.t, x.v)
-	}
-	f.Add(append([]byte(nil), Finish(buf, &s)...), uint8(7))
+	f.Add(shapes[0].chunk(rand.New(rand.NewPCG(4, 4)), 30), uint8(7))
 	f.Fuzz(func(t *testing.T, b []byte, step uint8) { sameReads(t, b, int(step)+1) })
 }
 
@@ -85,13 +71,7 @@ func BenchmarkRead(b *testing.B) {
 		r := rand.New(rand.NewPCG(1, 2))
 		var chunks [1024][]byte
 		for i := range chunks {
-			buf := make([]byte, 2048)
-			var s State
-			Start(&s)
-			for _, x := range sh.series(r, benchSamples) {
-				Append(buf, &s, x.t, x.v)
-			}
-			chunks[i] = Finish(buf, &s)
+			chunks[i] = sh.chunk(r, benchSamples)
 		}
 		b.Run("values="+name, func(b *testing.B) {
 			var (

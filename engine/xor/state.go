@@ -11,9 +11,10 @@ const (
 	// noWindow in State.Lead: no value has been written as a difference yet.
 	noWindow = 0xff
 
-	// maxBits is what State.Bits can count: a chunk is at most 8192 bytes. As a sample takes two bits or
-	// more, the header's count of 16 bits is never reached.
-	maxBits = 1<<16 - 1
+	// A chunk has at most maxBlocks: State.Bits can count those. As a sample takes two bits or more, the header's
+	// count of 16 bits is never reached.
+	maxBlocks = (1<<16 - 1) / blockBits
+	maxBits   = maxBlocks * blockBits
 
 	// MaxSampleBytes is the most that one sample adds to a chunk: the second sample with a delta of ten
 	// varint bytes (80 bits) and a value with a new window of 64 bits (2+5+6+64 bits). A buffer of
@@ -35,7 +36,7 @@ type State struct {
 	T     int64  // last timestamp
 	V     uint64 // last value's bits
 	Delta uint64 // last difference of timestamps
-	Bits  uint16 // bits used in the buffer, header included
+	Bits  uint16 // bits used, header included
 	N     uint16 // samples
 	Lead  uint8  // window of significant bits: leading zeros, noWindow if there is none yet
 	Trail uint8  // and trailing zeros
@@ -44,7 +45,7 @@ type State struct {
 
 var _ [32]byte = [unsafe.Sizeof(State{})]byte{}
 
-// Start makes s the state of an empty chunk. The buffer needs no preparation.
+// Start makes s the state of an empty chunk of one block. The block's data needs no preparation.
 func Start(s *State) {
 	*s = State{Bits: headerBytes * 8, Lead: noWindow}
 }
@@ -52,22 +53,20 @@ func Start(s *State) {
 // Size is the number of bytes that the chunk takes now, header included.
 func (s *State) Size() int { return (int(s.Bits) + 7) / 8 }
 
-// Finish puts the sample count into b, the buffer that s describes, and returns the part of b that is in
-// use: exactly chunkenc.XORChunk.Bytes() of the same samples. Appending may go on afterwards.
+// Finish puts the sample count into b, to which the chunk's blocks were copied, and returns the part of b that is in
+// use: exactly chunkenc.XORChunk.Bytes() of the same samples.
 func Finish(b []byte, s *State) []byte {
 	binary.BigEndian.PutUint16(b, s.N)
 	n := s.Size()
 	return b[:n:n]
 }
 
-// FinishTo appends to dst what Finish returns, and leaves b alone: readers copy out with it.
-func FinishTo(dst, b []byte, s *State) []byte {
-	dst = binary.BigEndian.AppendUint16(dst, s.N)
-	return append(dst, b[headerBytes:s.Size()]...)
+// Valid reports whether s can be the state of a chunk: what Append relies on.
+func (s *State) Valid() bool {
+	return s.Bits >= headerBytes*8 && int(s.Bits) <= maxBitsOf(int(s.N)) && (s.Lead == noWindow || int(s.Lead)+int(s.Trail) < 64)
 }
 
-// Valid reports whether s can be the state of a chunk in a buffer of size bytes: what Append relies on.
-func (s *State) Valid(size int) bool {
-	return s.Bits >= headerBytes*8 && int(s.Bits) <= min(size*8, headerBytes*8+firstTwoExtra+int(s.N)*maxNextBits) &&
-		(s.Lead == noWindow || int(s.Lead)+int(s.Trail) < 64)
+// maxBitsOf is the most bits that a chunk of so many samples takes.
+func maxBitsOf(samples int) int {
+	return min(maxBits, headerBytes*8+firstTwoExtra+samples*maxNextBits)
 }
