@@ -156,9 +156,9 @@ func (s *stripe) find(key []byte, hash uint64) uint32 {
 	}
 }
 
-// create makes a series of a canonical key. index is 0 for the next free one; replay gives the one it had, and a key that
-// nobody has checked.
-// ErrFull, and nothing changed, if the arena has no room; errNotCanonical, and nothing changed, if key is none.
+// create makes a series of a canonical key. index is 0 for the next free one; replay gives the one it had, and a key
+// that nobody has checked. If it fails nothing has changed: ErrFull, the arena has no room; errNotCanonical, that is
+// no key.
 func (s *stripe) create(key []byte, hash uint64, index uint32) (*record, error) {
 	if err := s.ensureRoom(key); err != nil {
 		return nil, err
