@@ -24,6 +24,10 @@ type replayer struct {
 	orders sync.Pool // of *order
 }
 
+// replayBuffered is the most of closed chunks that a stripe keeps for the next round: what all stripes keep, twice over
+// for their other buffers and twice again for the collector, is part of the memory that a start takes.
+const replayBuffered = 256 << 10
+
 // Apply implements walio.Handler.
 func (p *replayer) Apply(stripe int, w []walio.StripeWindow) error {
 	p.t.e.cfg.crash("replay")
@@ -32,7 +36,7 @@ func (p *replayer) Apply(stripe int, w []walio.StripeWindow) error {
 		return fmt.Errorf("engine: replay stripe %d of tenant %s: %w", stripe, p.t.id, err)
 	}
 	// A disk without room is no reason to fail here: what cannot be written stays in memory.
-	if s.chunks.buffered.Load() > 1<<20 {
+	if s.chunks.buffered.Load() > replayBuffered {
 		_ = s.chunks.flush(&s.mu)
 	}
 	return nil
