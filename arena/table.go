@@ -112,6 +112,11 @@ func (t *Table) double(a *Arena) error {
 		return err
 	}
 	to := slots64(a, r, 1<<log)
+	// The system answers the first look at new memory with a page of zeros that all share, and the first write to it
+	// with another page, of which it tells all cores. So write first.
+	for i := 0; i < len(to); i += ExtentSize / 8 {
+		to[i] = 0
+	}
 	for _, s := range t.Slots(a) {
 		if uint32(s) != 0 {
 			place(to, log, uint32(s>>32), uint32(s))

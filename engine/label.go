@@ -175,23 +175,61 @@ func lenDelimited(b []byte, tag byte) (v, rest []byte, ok bool) {
 	return b[at : at+int(n)], b[at+int(n):], true
 }
 
-// validKey reports whether a key can be taken apart again. Requests are checked by the decoder; what comes
-// from a log is checked here.
+// validKey reports whether a key can be taken apart again.
 func validKey(key []byte) bool {
+	ok := len(key) > 0 && len(key) <= maxKeySize
+	for before := []byte(nil); ok && len(key) > 0; {
+		before, key, ok = nextLabel(key, before)
+	}
+	return ok
+}
+
+// nextLabel cuts the first label off a key and returns its name. ok is false if that does not come behind the name
+// before, or the label has no value.
+func nextLabel(key, before []byte) (name, rest []byte, ok bool) {
+	b, rest, ok := nextPair(key)
+	if !ok {
+		return nil, nil, false
+	}
+	name, value, ok := splitPair(b)
+	return name, rest, ok && len(value) > 0 && string(name) > string(before)
+}
+
+// split looks which labels of a key are those of the series made last: series come target after target, so most are.
+// For each label, s.pairs gets the pair that stands at its place there if it has these bytes, else 0. It returns false
+// if the key is not valid; s.pairs ends where that shows.
+func (s *stripe) split(key []byte) bool {
+	s.pairs = s.pairs[:0]
 	if len(key) == 0 || len(key) > maxKeySize {
 		return false
 	}
-	var before []byte
-	for len(key) > 0 {
-		b, rest, ok := nextPair(key)
-		if !ok {
+	var last []uint32
+	if s.last != 0 {
+		last = s.pairsOf(s.last)
+	}
+	var (
+		before []byte // the name of the label before
+		order  = true // it is that of the last series too, so that names ascend there as they do here
+	)
+	for i := 0; len(key) > 0; i++ {
+		if i < len(last) {
+			p := arena.At[pair](s.a, arena.Ref(last[i]))
+			if b := s.pairBytes(arena.Ref(last[i])); len(key) >= len(b) && string(key[:len(b)]) == string(b) {
+				n := s.nameBytes(p.name)
+				if !order && string(n) <= string(before) {
+					return false
+				}
+				before, order, key = n, true, key[len(b):]
+				s.pairs = append(s.pairs, last[i])
+				continue
+			}
+		}
+		var ok bool
+		if before, key, ok = nextLabel(key, before); !ok {
 			return false
 		}
-		n, v, ok := splitPair(b)
-		if !ok || len(n) == 0 || len(v) == 0 || string(n) <= string(before) {
-			return false
-		}
-		before, key = n, rest
+		order = false
+		s.pairs = append(s.pairs, 0)
 	}
 	return true
 }

@@ -24,6 +24,10 @@ type replayer struct {
 	orders sync.Pool // of *order
 }
 
+// replayBuffered is the most of closed chunks that a stripe keeps for the next round: what all stripes keep, twice over
+// for their other buffers and twice again for the collector, is part of the memory that a start takes.
+const replayBuffered = 256 << 10
+
 // Apply implements walio.Handler.
 func (p *replayer) Apply(stripe int, w []walio.StripeWindow) error {
 	p.t.e.cfg.crash("replay")
@@ -32,7 +36,7 @@ func (p *replayer) Apply(stripe int, w []walio.StripeWindow) error {
 		return fmt.Errorf("engine: replay stripe %d of tenant %s: %w", stripe, p.t.id, err)
 	}
 	// A disk without room is no reason to fail here: what cannot be written stays in memory.
-	if s.chunks.buffered.Load() > 1<<20 {
+	if s.chunks.buffered.Load() > replayBuffered {
 		_ = s.chunks.flush(&s.mu)
 	}
 	return nil
@@ -89,22 +93,44 @@ func (p *replayer) applyWindows(s *stripe, windows []walio.StripeWindow) error {
 // refused: the lists of series ascend and are appended to only. It comes up after double damage, when the images
 // are lost, the checkpoint's name of a series is too, and the log behind it has another.
 func (p *replayer) define(s *stripe, defs []walio.SeriesDef) error {
-	for i := range defs {
-		index, hash := defs[i].Ref>>s.log, xxhash.Sum64(defs[i].Key)
-		switch {
-		case index < maxIndex && s.root.index.Get(s.a, uint32(index)) != 0:
-			continue // in the checkpoint as well as in the log
-		case index < uint64(s.root.next) || index >= maxIndex,
-			hash&(1<<s.log-1) != uint64(s.id) || !validKey(defs[i].Key) || s.find(defs[i].Key, hash) != 0:
-			p.misplaced.Add(1)
-			continue
+	var hashes [group]uint64
+	for len(defs) > 0 {
+		n := min(group, len(defs))
+		// As in lookUp: the slots are on their way together.
+		for i := range defs[:n] {
+			hashes[i] = xxhash.Sum64(defs[i].Key)
+			s.warm += uint32(s.root.series.Slot(s.a, tagOf(hashes[i])))
 		}
-		if _, err := s.create(defs[i].Key, hash, uint32(index)); err != nil {
-			return err
+		for i := range defs[:n] {
+			if err := p.defineOne(s, &defs[i], hashes[i]); err != nil {
+				return err
+			}
 		}
-		p.series.Add(1)
-		s.tail.Add(1) // a stripe with nothing but names is not empty
+		defs = defs[n:]
 	}
+	return nil
+}
+
+func (p *replayer) defineOne(s *stripe, def *walio.SeriesDef, hash uint64) error {
+	index := def.Ref >> s.log
+	switch {
+	case index < maxIndex && s.root.index.Get(s.a, uint32(index)) != 0:
+		return nil // in the checkpoint as well as in the log
+	case index < uint64(s.root.next) || index >= maxIndex,
+		hash&(1<<s.log-1) != uint64(s.id) || s.find(def.Key, hash) != 0:
+		p.misplaced.Add(1)
+		return nil
+	}
+	_, err := s.create(def.Key, hash, uint32(index))
+	if errors.Is(err, errNotCanonical) {
+		p.misplaced.Add(1)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.series.Add(1)
+	s.tail.Add(1) // a stripe with nothing but names is not empty
 	return nil
 }
 

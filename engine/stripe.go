@@ -74,6 +74,7 @@ type stripe struct {
 	chunks *chunkStore
 	warm   uint32    // where search leaves what it loaded
 	last   arena.Ref // the label set made last, 0 if none
+	pairs  []uint32  // of the series being made
 
 	trail trail // needs no lock
 
@@ -159,14 +160,18 @@ func (s *stripe) find(key []byte, hash uint64) uint32 {
 	}
 }
 
-// create makes a series of a canonical key. index is 0 for the next free one; replay gives the one it had.
-// ErrFull, and nothing changed, if the arena has no room.
+// create makes a series of a canonical key. index is 0 for the next free one; replay gives the one it had, and a key
+// that nobody has checked. If it fails nothing has changed: ErrFull, the arena has no room; errNotCanonical, that is
+// no key.
 func (s *stripe) create(key []byte, hash uint64, index uint32) (*record, error) {
 	if err := s.ensureRoom(key); err != nil {
 		return nil, err
 	}
-	if index == 0 {
+	switch valid := s.split(key); {
+	case index == 0:
 		index = s.root.next
+	case !valid:
+		return nil, errNotCanonical
 	}
 	if index >= maxIndex || uint64(index)<<s.log >= maxRef {
 		return nil, fmt.Errorf("%w: stripe %d has used all its series references", arena.ErrFull, s.id)
@@ -181,7 +186,8 @@ const (
 	maxIndex = 1 << 31
 )
 
-// mustCreate cannot fail: its memory is committed. If it does fail, the program contradicts itself.
+// mustCreate makes a series of the key that was split last. It cannot fail: its memory is committed. If it does fail,
+// the program contradicts itself.
 func (s *stripe) mustCreate(key []byte, hash uint64, index uint32) *record {
 	set, err := s.internSet(key)
 	check(err)
@@ -202,40 +208,33 @@ func (s *stripe) mustCreate(key []byte, hash uint64, index uint32) *record {
 	return rec
 }
 
-// internSet stores the label set of a canonical key.
+// internSet stores the label set of the key that was split last.
 func (s *stripe) internSet(key []byte) (arena.Ref, error) {
-	n := uint32(0)
-	for rest := key; len(rest) > 0; n++ {
-		var ok bool
-		if _, rest, ok = nextPair(rest); !ok {
-			return 0, errNotCanonical
-		}
-	}
 	// Pairs first: the set goes behind the pairs that it names.
-	set, err := s.a.Alloc(arena.Labels, 4+4*int(n))
-	if err != nil {
-		return 0, err
-	}
-	*arena.At[uint32](s.a, set) = n
-	pairs := s.pairsOf(set)
-	// Series come target after target: most labels are those of the series made last.
-	var last []uint32
-	if s.last != 0 {
-		last = s.pairsOf(s.last)
-	}
-	for i := range pairs {
-		var b []byte
-		b, key, _ = nextPair(key)
-		if i < len(last) && string(s.pairBytes(arena.Ref(last[i]))) == string(b) {
-			pairs[i] = last[i]
+	for i := 0; len(key) > 0; i++ {
+		if i == len(s.pairs) {
+			s.pairs = append(s.pairs, 0)
+		}
+		if p := s.pairs[i]; p != 0 {
+			key = key[len(s.pairBytes(arena.Ref(p))):]
 			continue
 		}
-		p, err := s.internPair(b)
+		b, rest, ok := nextPair(key)
+		if !ok {
+			return 0, errNotCanonical
+		}
+		r, err := s.internPair(b)
 		if err != nil {
 			return 0, err
 		}
-		pairs[i] = uint32(p)
+		s.pairs[i], key = uint32(r), rest
 	}
+	set, err := s.a.Alloc(arena.Labels, 4+4*len(s.pairs))
+	if err != nil {
+		return 0, err
+	}
+	*arena.At[uint32](s.a, set) = uint32(len(s.pairs))
+	copy(s.pairsOf(set), s.pairs)
 	s.last = set
 	return set, nil
 }

@@ -19,6 +19,8 @@ type extentDecoder struct {
 	header commitHeader
 	ranges []sampleRange
 	base   int64 // that sample times are differences from
+	// inOrder is where the samples of small commits are decoded to, before they are brought together by stripe.
+	inOrder []RefSample
 	// keep, if not nil, gets the intact records as they stand in the file, and keptHashes their hashes.
 	keep       *encoded
 	keptHashes []uint32
@@ -57,8 +59,20 @@ const growMax = 4 << 20
 // is for the disk.
 func (d *extentDecoder) decode(w *window, e extent) error {
 	w.reset(e)
-	// Exactly as much as will come: growing step by step leaves twice as much behind for the collector.
-	w.samples = slices.Grow(w.samples, e.samplesExpected())
+	if e.first == e.last {
+		// Exactly as much as will come: growing step by step leaves twice as much behind for the collector.
+		w.samples = slices.Grow(w.samples, e.samplesExpected())
+		return d.decodeInto(w, e)
+	}
+	place := w.samples
+	w.samples = slices.Grow(d.inOrder[:0], e.samplesExpected())
+	err := d.decodeInto(w, e)
+	d.inOrder = w.samples
+	w.group(place)
+	return err
+}
+
+func (d *extentDecoder) decodeInto(w *window, e extent) error {
 	d.base = e.minT
 	w.series = slices.Grow(w.series, int(min(e.counts.Series, growMax)))
 	f, err := d.open(e.seg.path)

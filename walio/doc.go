@@ -149,9 +149,9 @@
 //
 // The first pass reads framing and headers of all segments that may matter, in parallel, and makes a plan: S,
 // duplicates, gaps, the end. The second one goes in rounds: stretches of the log, up to Window samples together, are
-// decoded to columns, in parallel, and then handed to the Handler, the stripes in parallel. Samples stay in log order in
-// one array outside the Go heap; a stripe gets ranges of it. That array is the memory that replay takes. Then losses go
-// to the ledger, and files are repaired. Nothing is changed before, so it may be cancelled or killed at any time;
+// decoded to columns, in parallel, and then handed to the Handler, the stripes in parallel. Samples, brought together by
+// stripe, and the keys of series lie in one array outside the Go heap; a stripe gets ranges of it. That array is the
+// memory that replay takes. Then losses go to the ledger, and files are repaired. Nothing is changed before, so it may be cancelled or killed at any time;
 // and nothing needs disk space but the repair of damage.
 //
 // # Locks and goroutines

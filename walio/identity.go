@@ -54,11 +54,11 @@ type Totals struct {
 	Series, Samples, Others uint64
 }
 
-// load is what the entries take in a round of the replay, in samples: a series with its key is as large as
-// seriesLoad of them, with what growing slices and the collector leave behind.
+// load is what the entries take in a round of the replay, in samples. A series with its key is as large as some of
+// them: 512 bytes.
 func (t Totals) load() uint64 { return t.Samples + seriesLoad*t.Series }
 
-const seriesLoad = 64
+const seriesLoad = 32
 
 func (t Totals) plus(u Totals) Totals {
 	return Totals{t.Series + u.Series, t.Samples + u.Samples, t.Others + u.Others}

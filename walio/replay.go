@@ -26,8 +26,8 @@ type replay struct {
 	progress  func(bytes int64, samples uint64)
 
 	windows []*window
-	samples sampleMemory // of all windows of a round
-	most    int          // samples that a round of several extents can hold
+	memory  roundMemory
+	most    int // of it, in samples, that a round of several extents can need
 
 	end     uint64
 	ended   bool // the log ends before the last extent: the second pass found the damage
@@ -58,9 +58,9 @@ func (r *replay) run(ctx context.Context, workers int, newDecoder func() *extent
 		decoders[i] = newDecoder()
 		defer decoders[i].close()
 	}
-	defer r.samples.release()
+	defer r.release()
 	for i := range r.extents {
-		r.most = min(r.most+r.extents[i].samplesExpected(), int(r.load))
+		r.most = min(r.most+r.extents[i].room(), int(r.load))
 	}
 	for rest := r.extents; len(rest) > 0 && !r.ended; {
 		round := r.next(rest)
@@ -85,7 +85,9 @@ func (r *replay) run(ctx context.Context, workers int, newDecoder func() *extent
 			if len(p) == 0 {
 				return nil
 			}
-			return r.handler.Apply(stripe, p)
+			err := r.handler.Apply(stripe, p)
+			clear(p) // the memory of a round may be gone in the next
+			return err
 		})
 		if err != nil {
 			return err
@@ -126,22 +128,34 @@ func (r *replay) next(rest []extent) []extent {
 	return rest[:n]
 }
 
-// prepare returns a window for each extent of a round. They share one array for the samples, which is all the
-// memory that replay takes, however long the log is.
+// prepare returns a window for each extent of a round. They share one array for samples and keys, which is nearly all
+// the memory that replay takes, however long the log is.
 func (r *replay) prepare(round []extent) []*window {
+	total := 0
+	for i := range round {
+		total += round[i].room()
+	}
+	total = max(total, r.most)
+	if !r.memory.holds(total) {
+		r.release()
+	}
 	for len(r.windows) < len(round) {
 		r.windows = append(r.windows, &window{})
 	}
-	total := 0
+	all := r.memory.get(total)
 	for i := range round {
-		total += round[i].samplesExpected()
-	}
-	all := r.samples.get(max(total, r.most))
-	for i := range round {
-		n := round[i].samplesExpected()
-		r.windows[i].samples, all = all[:0:n], all[n:]
+		w, n := r.windows[i], round[i].samplesExpected()
+		w.samples, all = all[:0:n], all[n:]
+		n = round[i].room() - n
+		w.bytes, all = bytesIn(all[:n:n])[:0], all[n:]
 	}
 	return r.windows[:len(round)]
+}
+
+// release gives the memory of rounds back, and lets go of the windows, which point at it.
+func (r *replay) release() {
+	r.windows = nil
+	r.memory.release()
 }
 
 // check looks at the damage that decoding found, now that everything before is decoded. A damaged commit that

@@ -31,6 +31,11 @@ type extent struct {
 // before the records are seen.
 func (e *extent) samplesExpected() int { return int(min(e.counts.Samples, growMax)) }
 
+// room is the memory that is set aside for samples and the keys of new series, in samples.
+func (e *extent) room() int {
+	return e.samplesExpected() + seriesLoad*int(min(e.counts.Series, growMax/seriesLoad))
+}
+
 func (e *extent) after() Totals { return e.before.plus(e.counts) }
 
 // segmentScan is what the first pass found in one segment.
@@ -50,7 +55,7 @@ type segmentScan struct {
 
 // An extent is at most this part of a round of the replay, and this long, so that there is work for all workers.
 const (
-	extentShare   = 32
+	extentShare   = 96
 	extentSizeMax = 4 << 20
 )
 

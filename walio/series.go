@@ -3,6 +3,7 @@ package walio
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 )
 
 // Label sets come in two encodings. In memory and on the wire a series' key is canonical:
@@ -74,6 +75,7 @@ func cutSeries(body, dst []byte) (ref uint64, rest, out []byte, err error) {
 	if len(body) < 8 {
 		return 0, nil, dst, errSeriesRecord
 	}
+	ok := false
 	ref, rest = binary.BigEndian.Uint64(body), body[8:]
 	n, size := binary.Uvarint(rest)
 	if size <= 0 || n > uint64(len(rest)) {
@@ -81,6 +83,9 @@ func cutSeries(body, dst []byte) (ref uint64, rest, out []byte, err error) {
 	}
 	rest = rest[size:]
 	for ; n > 0; n-- {
+		if dst, rest, ok = cutShortLabel(rest, dst); ok {
+			continue
+		}
 		name, ok1 := cutBytes(&rest, 0)
 		value, ok2 := cutBytes(&rest, 0)
 		if !ok1 || !ok2 {
@@ -89,6 +94,30 @@ func cutSeries(body, dst []byte) (ref uint64, rest, out []byte, err error) {
 		dst = appendLabel(dst, name, value)
 	}
 	return ref, rest, dst, nil
+}
+
+// cutShortLabel does it for one label whose lengths take a byte each, which nearly all do: name and value are copied
+// with theirs. For others it returns false, and what it was given.
+func cutShortLabel(body, dst []byte) (out, rest []byte, ok bool) {
+	if len(body) == 0 {
+		return dst, body, false
+	}
+	name := 1 + int(body[0])
+	if name >= len(body) {
+		return dst, body, false
+	}
+	end := name + 1 + int(body[name])
+	if end+2 >= 0x80 || end > len(body) {
+		return dst, body, false
+	}
+	n := len(dst)
+	out = slices.Grow(dst, end+4)[:n+end+4]
+	field := out[n:]
+	field[0], field[1], field[2] = tagLabel, byte(end+2), tagName
+	copy(field[3:], body[:name])
+	field[3+name] = tagValue
+	copy(field[4+name:], body[name:end])
+	return out, body[end:], true
 }
 
 func appendLabel(dst, name, value []byte) []byte {

@@ -3,13 +3,13 @@ package walio
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"unsafe"
 
 	"github.com/rekindledb/rekindle/arena"
 )
 
-// window holds one extent decoded to columns. Samples stay where decoding put them, in log order: a commit
-// holds its stripes one after another, so each stripe gets a few ranges and nothing is copied again.
+// window holds one extent decoded to columns. A stripe gets ranges of them; what it gets is in log order.
 type window struct {
 	extent extent
 
@@ -36,7 +36,7 @@ func (w *window) reset(e extent) {
 	w.extent = e
 	w.series, w.samples, w.bytes = w.series[:0], w.samples[:0], w.bytes[:0]
 	if e.counts.Series == 0 {
-		w.series, w.bytes = nil, nil // a flood of new series is mostly followed by none
+		w.series = nil // a flood of new series is mostly followed by none
 	}
 	for i := range w.runs {
 		w.runs[i] = w.runs[i][:0]
@@ -78,37 +78,81 @@ func (w *window) addRun(stripe int, kind RunKind, lo, hi int, base int64) {
 	w.runs[stripe] = append(runs, Run{Kind: kind, Lo: uint32(lo), Hi: uint32(hi), Base: base})
 }
 
-// sampleMemory is an array of samples outside the Go heap: on it the collector would let it double.
-type sampleMemory struct {
+// group moves the samples to place, stripe by stripe. In the order of the log a stripe has a few from each commit,
+// here and there, and whoever reads them waits for memory at every commit.
+func (w *window) group(place []RefSample) {
+	from := w.samples
+	to := slices.Grow(place[:0], len(from))
+	for s, runs := range w.runs {
+		grouped := runs[:0]
+		for _, r := range runs {
+			if r.Kind == RunSamples {
+				lo := uint32(len(to))
+				to = append(to, from[r.Lo:r.Hi]...)
+				r.Lo, r.Hi = lo, uint32(len(to))
+				if n := len(grouped); n > 0 && grouped[n-1].Kind == RunSamples && grouped[n-1].Base == r.Base {
+					grouped[n-1].Hi = r.Hi
+					continue
+				}
+			}
+			grouped = append(grouped, r)
+		}
+		clear(runs[len(grouped):])
+		w.runs[s] = grouped
+	}
+	w.samples = to
+}
+
+// roundMemory is where the samples and the keys of a round are, outside the Go heap: on it the collector would let it
+// double.
+type roundMemory struct {
 	region *arena.Region
 	heap   []RefSample // where the system gives no region
 }
 
-// get returns room for n samples, with anything in it. What an earlier call returned is gone.
-func (m *sampleMemory) get(n int) []RefSample {
-	const size = unsafe.Sizeof(RefSample{})
-	if m.region != nil && m.region.Committed() >= uint64(n)*uint64(size) {
-		b := m.region.Bytes()
-		return unsafe.Slice((*RefSample)(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b))/size)[:n:n]
+const sampleSize = int(unsafe.Sizeof(RefSample{}))
+
+func (m *roundMemory) holds(n int) bool {
+	return cap(m.heap) >= n || m.region != nil && m.region.Committed() >= uint64(n)*uint64(sampleSize)
+}
+
+// get returns room for n samples, with anything in it. What an earlier call returned is the same memory, or gone if it
+// did not hold as many.
+func (m *roundMemory) get(n int) []RefSample {
+	if !m.holds(n) {
+		m.grow(n)
 	}
-	m.release()
-	region, err := arena.Reserve(uint64(n) * uint64(size))
-	if err == nil {
-		if err = region.CommitFilled(uint64(n) * uint64(size)); err == nil {
-			m.region = region
-			return m.get(n)
-		}
-		_ = region.Release()
-	}
-	if cap(m.heap) < n {
-		m.heap = make([]RefSample, n)
+	if m.region != nil {
+		return samplesIn(m.region.Bytes())[:n:n]
 	}
 	return m.heap[:n:n]
 }
 
-func (m *sampleMemory) release() {
+func (m *roundMemory) grow(n int) {
+	m.release()
+	size := uint64(n) * uint64(sampleSize)
+	region, err := arena.Reserve(size)
+	if err == nil {
+		if err = region.CommitFilled(size); err == nil {
+			m.region = region
+			return
+		}
+		_ = region.Release()
+	}
+	m.heap = make([]RefSample, n)
+}
+
+func (m *roundMemory) release() {
 	if m.region != nil {
 		_ = m.region.Release()
-		m.region = nil
 	}
+	*m = roundMemory{}
+}
+
+func samplesIn(b []byte) []RefSample {
+	return unsafe.Slice((*RefSample)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/sampleSize)
+}
+
+func bytesIn(m []RefSample) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(m))), len(m)*sampleSize)
 }
