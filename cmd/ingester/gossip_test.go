@@ -47,11 +47,7 @@ func (p *process) shard(id string) shard {
 func TestRingByGossip(t *testing.T) {
 	t.Parallel()
 	portA, portB := freePort(t), freePort(t)
-	args := func(own string) []string {
-		return append(slices.Clone(beats), "-ring.store=memberlist", "-memberlist.bind-addr=127.0.0.1", "-memberlist.bind-port="+own,
-			"-memberlist.join=127.0.0.1:"+portA, "-memberlist.join=127.0.0.1:"+portB, "-memberlist.min-join-backoff=50ms",
-			"-memberlist.broadcast-timeout-for-local-updates-on-shutdown=1s")
-	}
+	args := gossiping(portA, portB)
 	c := &cluster{T: t, a: newProcess(t, "a", args(portA)...)}
 	c.b = newProcess(t, "b", args(portB)...)
 	c.bothSee("ACTIVE", "ACTIVE")
@@ -70,7 +66,6 @@ func TestRingByGossip(t *testing.T) {
 	same("after a kill")
 
 	c.a.signal(syscall.SIGTERM)
-	c.answersUntilGossipEnds(c.a)
 	c.b.sees("a", "LEAVING")
 	if err := c.a.cmd.Wait(); err != nil {
 		t.Error(err)
@@ -88,10 +83,26 @@ func TestRingByGossip(t *testing.T) {
 	eventually(t, 10*time.Second, "a is out of the ring", func() (bool, string) { s := c.b.shard("a"); return s.ID == "", s.State })
 }
 
-// answersUntilGossipEnds asks a process that stops until it is gone. Queries are answered as long as gossip says good-bye, which
-// takes a second: others have not heard of it before.
-func (c *cluster) answersUntilGossipEnds(p *process) {
-	c.Helper()
+// gossiping returns the flags of an ingester that is behind its own of these ports and joins the others.
+func gossiping(ports ...string) func(own string, more ...string) []string {
+	args := append(slices.Clone(beats), "-ring.store=memberlist", "-memberlist.bind-addr=127.0.0.1", "-memberlist.min-join-backoff=50ms",
+		"-memberlist.gossip-interval=50ms", "-memberlist.broadcast-timeout-for-local-updates-on-shutdown=1s")
+	for _, port := range ports {
+		args = append(args, "-memberlist.join=127.0.0.1:"+port)
+	}
+	return func(own string, more ...string) []string {
+		return append(append(slices.Clone(args), "-memberlist.bind-port="+own), more...)
+	}
+}
+
+// A stop answers queries as long as gossip says good-bye, which can take seconds: others have not heard of it before. Here nothing
+// that is to be gossiped gets out, and it takes as long as it may.
+func TestQueriesUntilGossipEnds(t *testing.T) {
+	t.Parallel()
+	portA, portB := freePort(t), freePort(t)
+	args := gossiping(portA, portB)
+	newProcess(t, "a", args(portA)...)
+	p := newProcess(t, "b", args(portB, "-memberlist.gossip-interval=1h", "-memberlist.broadcast-timeout-for-local-updates-on-shutdown=3s")...)
 	ask := func(path string) (code int, text string) {
 		resp, err := http.Get(p.url + path)
 		if err != nil {
@@ -101,6 +112,7 @@ func (c *cluster) answersUntilGossipEnds(p *process) {
 		b, _ := io.ReadAll(resp.Body)
 		return resp.StatusCode, string(b)
 	}
+	p.signal(syscall.SIGTERM)
 	const goodBye = "memberlist => Stopping"
 	asked := 0
 	for {
@@ -113,11 +125,15 @@ func (c *cluster) answersUntilGossipEnds(p *process) {
 		if strings.Contains(before, goodBye) && strings.Contains(after, goodBye) {
 			asked++
 			if code != http.StatusOK {
-				c.Fatalf("query %d while gossip says good-bye: %d %s", asked, code, text)
+				t.Fatalf("query %d while gossip says good-bye: %d %s", asked, code, text)
 			}
 		}
 	}
 	if asked == 0 {
-		c.Error("nothing was asked while gossip said good-bye")
+		t.Error("nothing was asked while gossip said good-bye")
 	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	p.cmd = nil
 }

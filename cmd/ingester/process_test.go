@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 type process struct {
 	instance
 	t    *testing.T
+	id   string
 	dir  string
 	args []string
 	cmd  *exec.Cmd
@@ -47,7 +48,7 @@ func newProcess(t *testing.T, id string, args ...string) *process {
 func prepareProcess(t *testing.T, id string, args ...string) *process {
 	t.Helper()
 	http, grpc := freePort(t), freePort(t)
-	p := &process{t: t, dir: t.TempDir()}
+	p := &process{t: t, id: id, dir: t.TempDir()}
 	p.args = append([]string{
 		"-ingester.wal-dir=" + p.dir, "-ingester.lifecycler.ID=" + id, "-ingester.lifecycler.addr=127.0.0.1",
 		"-server.http-listen-address=127.0.0.1", "-server.http-listen-port=" + http,

@@ -16,9 +16,9 @@ import (
 var ends = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
 
 // A child that died soon after its start died of it, and will again: from the second time in a row on there is a pause before
-// the next, twice as long each time.
+// the next, twice as long each time. What fails later than soon cannot fail often.
 const (
-	soon     = time.Second
+	soon     = 300 * time.Millisecond
 	pauseMin = 100 * time.Millisecond
 	pauseMax = 5 * time.Second
 )
@@ -80,7 +80,7 @@ func newSupervisor(o *options, held *sockets, args []string, logger *slog.Logger
 }
 
 func (s *supervisor) run() int {
-	early := 0 // deaths in a row, each soon after the start
+	var d deaths
 	for {
 		begun := time.Now()
 		pid, err := s.start()
@@ -92,10 +92,7 @@ func (s *supervisor) run() int {
 		if s.stopped || status.Exited() && status.ExitStatus() == exitOK {
 			return exitCode(status)
 		}
-		if early++; time.Since(begun) >= soon {
-			early = 0
-		}
-		pause := pauseAfter(early)
+		pause := d.pauseAfter(time.Since(begun))
 		s.logger.Error("the ingester died and is started again", "pid", pid, "status", describe(status), "lived", time.Since(begun).Round(time.Millisecond), "pause", pause)
 		select {
 		case <-s.told:
@@ -154,12 +151,18 @@ func reap(pid int) (status syscall.WaitStatus, ended bool) {
 	}
 }
 
-// pauseAfter is the pause after so many early deaths.
-func pauseAfter(early int) time.Duration {
-	if early < 2 {
+// deaths is how many children in a row have died early.
+type deaths int
+
+// pauseAfter is the pause after a child that has lived so long.
+func (d *deaths) pauseAfter(lived time.Duration) time.Duration {
+	if *d++; lived >= soon {
+		*d = 0
+	}
+	if *d < 2 {
 		return 0
 	}
-	return min(pauseMin<<min(early-2, 10), pauseMax)
+	return min(pauseMin<<min(*d-2, 10), pauseMax)
 }
 
 // exitCode is a child's, as a shell would say it.

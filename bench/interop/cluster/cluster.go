@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,8 @@ type cluster struct {
 	storeOutage time.Duration
 	replicas    int
 	zoned       bool // one replica in each zone
+	supervised  bool // ingesters have a parent that holds their sockets
+	launched    bool
 
 	ingesters                             []*ingester
 	distributor, querier, frontend, ruler *server
@@ -41,7 +44,7 @@ const zones = 3
 
 // newCluster puts an ingester for each letter of members: r is one of ours, c is Cortex's own. The flags are those of the ingesters.
 func newCluster(o options, p *place, name, members string, store kv, flags ...string) *cluster {
-	c := &cluster{name: name, kv: store, storeOutage: o.storeOutage, replicas: 3, zoned: len(members) > zones}
+	c := &cluster{name: name, kv: store, storeOutage: o.storeOutage, replicas: 3, zoned: len(members) > zones, supervised: slices.Contains(flags, "-supervise")}
 	for i, kind := range members {
 		zone := ""
 		if c.zoned {
@@ -79,7 +82,9 @@ func (c *cluster) newIngester(o options, p *place, id string, stock bool, flags 
 	ring := []string{"-ingester.lifecycler.ID=" + id, "-ingester.lifecycler.addr=127.0.0.1", "-ingester.heartbeat-period=" + heartbeatPeriod.String(), "-ring.heartbeat-timeout=" + (o.storeOutage + heartbeatSlack).String()}
 	if !stock {
 		ring = append(ring, c.kv.flags()...)
-		return &ingester{p.server(name, o.ingester, append(append(ring, "-auth.enabled=true"), flags...)...)}
+		i := &ingester{p.server(name, o.ingester, append(append(ring, "-auth.enabled=true"), flags...)...)}
+		i.Supervised = c.supervised
+		return i
 	}
 	// What is a default of ours.
 	ring = append(ring, "-ingester.min-ready-duration=0s", "-ingester.final-sleep=0s", "-ingester.unregister-on-shutdown=false", "-ingester.tokens-file-path=tokens")
@@ -88,9 +93,21 @@ func (c *cluster) newIngester(o options, p *place, id string, stock bool, flags 
 	return i
 }
 
-// replicate restarts what depends on the number of replicas.
-func (c *cluster) replicate(ctx context.Context, replicas int) error {
+// prepare starts a cluster if it does not run, and gives it a number of replicas by restarting what depends on that.
+func (c *cluster) prepare(ctx context.Context, replicas int) error {
+	if !c.launched {
+		if err := c.launch(); err != nil {
+			return err
+		}
+		if err := c.await(ctx); err != nil {
+			return err
+		}
+	}
+	if c.replicas == replicas {
+		return nil
+	}
 	c.replicas = replicas
+	proc.Say("%s: replication factor %d", c.name, replicas)
 	for _, s := range []*server{c.distributor, c.querier} {
 		if err := s.Stop(); err != nil {
 			return err
@@ -105,6 +122,7 @@ func (c *cluster) replicate(ctx context.Context, replicas int) error {
 
 // launch starts everything but the store, and waits for nothing.
 func (c *cluster) launch() error {
+	c.launched = true
 	if err := writeRules(c.ruler.Dir); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@
 //	memberlist   the ring is gossiped between Cortex and the ingesters; queries are sharded by series
 //	mixed        two of our ingesters and one of Cortex's own, in etcd
 //
-// and one of six ingesters in three zones, for kills only.
+// and, for kills only, one of six ingesters in three zones, and one whose ingesters run under -supervise.
 //
 // # What is looked at
 //
@@ -25,5 +25,5 @@
 //	make interop
 //
 // With -stock Cortex's own ingesters stand where ours are, and only answers are compared: a difference that is there too is not ours.
-// -rounds is how often each fault happens, -store-outage how long the store is gone, which is what a frozen ingester takes longer too.
+// -only picks faults, -rounds is how often each happens, -store-outage how long the store is gone, which is what a frozen ingester takes longer too.
 package main

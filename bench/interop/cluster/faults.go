@@ -55,7 +55,7 @@ func suffer(ctx context.Context, c *cluster, f fault, rounds int) error {
 	if err != nil {
 		return err
 	}
-	return c.account(ctx, w, acknowledged, f.movesStates)
+	return c.account(ctx, w, acknowledged, f.movesStates || c.supervised)
 }
 
 func endure(ctx context.Context, c *cluster, f fault, rounds int, w *writer) error {

@@ -79,8 +79,9 @@ var everySeries = func() (all [loadSeries]bool) {
 //
 //	user      every acknowledged sample
 //	ingester  as many writes as the distributor counts that this ingester acknowledged, all of them whole. Parts there may be
-//	          with fewer replicas than ingesters, and when states change: the distributor looks into the ring once for each
-//	          series, and the ring may change meanwhile
+//	          with fewer replicas than ingesters; when states change: the distributor looks into the ring once for each
+//	          series, and the ring may change meanwhile; and behind held sockets: requests wait there and come in at the same
+//	          time, so that of one some samples are too late, which is refused
 //	together  every acknowledged sample at as many ingesters as the distributor waits for
 func (c *cluster) account(ctx context.Context, w *writer, acknowledged map[string]int, partsAllowed bool) error {
 	quorum := c.replicas/2 + 1

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"syscall"
 	"time"
 
@@ -21,6 +22,7 @@ type options struct {
 	dir    string
 	window time.Duration
 	rounds int
+	only   *regexp.Regexp
 	stock  bool
 
 	storeOutage time.Duration
@@ -38,6 +40,10 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 2, "how often each fault happens")
 	flag.DurationVar(&o.storeOutage, "store-outage", 5*time.Second, "how long the store of the ring is gone; how long an ingester is frozen depends on it")
 	flag.BoolVar(&o.stock, "stock", false, "put Cortex's own ingesters in the place of ours and compare answers only, to check the test itself")
+	flag.Func("only", "run only the faults whose cluster and name this regular expression finds, as in \"memberlist: SIGKILL of all\", and compare no answers", func(text string) (err error) {
+		o.only, err = regexp.Compile(text)
+		return err
+	})
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -80,9 +86,11 @@ func run(ctx context.Context, o options) (err error) {
 	// Here the query-frontend divides what it can into parts, which ingesters are asked for one by one.
 	clusters[1].frontend.Args = append(clusters[1].frontend.Args, "-frontend.query-vertical-shard-size=3")
 	zoned := newCluster(o, p, "zones", ours+ours, store.another("zones/"))
+	// A child that dies is started again by its parent, which holds the sockets meanwhile.
+	supervised := newCluster(o, p, "supervised", ours, store.another("supervised/"), "-supervise")
 	s := newSender(o, p, clusters)
 	defer func() {
-		for _, c := range append(clusters, zoned) {
+		for _, c := range append(clusters, zoned, supervised) {
 			if err != nil {
 				c.showLogs() // before they say that the others are gone
 			}
@@ -90,32 +98,50 @@ func run(ctx context.Context, o options) (err error) {
 		}
 		s.cleanUp()
 	}()
-	if err := examine(ctx, o, s); err != nil {
+	if _, err := store.server.Start(ctx); err != nil {
 		return err
+	}
+	if o.only == nil {
+		if err := examine(ctx, o, s); err != nil {
+			return err
+		}
+		if err := s.prometheus.Stop(); err != nil {
+			return err
+		}
 	}
 	if o.stock { // nobody but a querier can ask Cortex's own what it holds
 		return nil
 	}
-	if err := s.prometheus.Stop(); err != nil {
-		return err
+	for _, c := range []struct {
+		*cluster
+		replicas int
+		faults   []fault
+		rounds   int
+	}{
+		{clusters[0], 3, []fault{killingOne, rollingOut, killingAll}, o.rounds},
+		{clusters[0], 3, []fault{losingStore, freezing}, 1},
+		{clusters[0], 1, []fault{killingOne, rollingOut, killingAll}, o.rounds}, // the distributor's acknowledgement is that of one ingester
+		{clusters[1], 3, []fault{killingOne, rollingOut, killingAll}, o.rounds},
+		{zoned, 3, []fault{killingZone}, o.rounds},
+		{supervised, 3, []fault{killingOne, rollingOut, killingAll}, o.rounds},
+	} {
+		for _, f := range c.faults {
+			if o.only != nil && !o.only.MatchString(c.name+": "+f.name) {
+				continue
+			}
+			if err := c.prepare(ctx, c.replicas); err != nil {
+				return err
+			}
+			if err := suffer(ctx, c.cluster, f, c.rounds); err != nil {
+				return err
+			}
+		}
 	}
-	if err := harm(ctx, o, clusters[0], clusters[1]); err != nil {
-		return err
-	}
-	if err := zoned.launch(); err != nil {
-		return err
-	}
-	if err := zoned.await(ctx); err != nil {
-		return err
-	}
-	return suffer(ctx, zoned, killingZone, o.rounds)
+	return nil
 }
 
 // examine starts everything and compares.
 func examine(ctx context.Context, o options, s *sender) error {
-	if _, err := s.clusters[0].kv.processes()[0].Start(ctx); err != nil {
-		return err
-	}
 	for _, c := range s.clusters {
 		if err := c.launch(); err != nil {
 			return err
@@ -153,36 +179,6 @@ func examine(ctx context.Context, o options, s *sender) error {
 		}
 	}
 	return e.Pushes(ctx, false)
-}
-
-// harm lets every fault happen, one after the other.
-func harm(ctx context.Context, o options, etcd, memberlist *cluster) error {
-	for _, f := range []fault{killingOne, rollingOut, killingAll} {
-		if err := suffer(ctx, etcd, f, o.rounds); err != nil {
-			return err
-		}
-	}
-	for _, f := range []fault{losingStore, freezing} {
-		if err := suffer(ctx, etcd, f, 1); err != nil {
-			return err
-		}
-	}
-	// With one replica the distributor's acknowledgement is that of one ingester.
-	if err := etcd.replicate(ctx, 1); err != nil {
-		return err
-	}
-	proc.Say("%s: replication factor 1", etcd.name)
-	for _, f := range []fault{killingOne, rollingOut, killingAll} {
-		if err := suffer(ctx, etcd, f, o.rounds); err != nil {
-			return err
-		}
-	}
-	for _, f := range []fault{killingOne, rollingOut, killingAll} {
-		if err := suffer(ctx, memberlist, f, o.rounds); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func errOr(err error, text string) error {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -25,6 +27,9 @@ type Process struct {
 	// ReadyTimeout is how long that may take; 30 s if not given.
 	ReadyTimeout time.Duration
 
+	// Supervised is a process that starts a child anew that dies: Kill is the child's then.
+	Supervised bool
+
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process is gone
 	result error         // then, what Wait returned
@@ -40,8 +45,11 @@ func (p *Process) Start(ctx context.Context) (time.Duration, error) {
 	return time.Since(begin), err
 }
 
-// Launch runs the process and waits for nothing.
+// Launch runs the process and waits for nothing. It does nothing if the process runs, which is supervised.
 func (p *Process) Launch() error {
+	if p.runs() {
+		return nil
+	}
 	if err := os.MkdirAll(p.Dir, 0o755); err != nil {
 		return err
 	}
@@ -109,6 +117,9 @@ func (p *Process) Signal(s os.Signal) error {
 
 // Kill sends SIGKILL, which no process can see coming, and waits for the end.
 func (p *Process) Kill() error {
+	if p.Supervised {
+		return p.killChild()
+	}
 	if err := p.Signal(os.Kill); err != nil {
 		return err
 	}
@@ -134,10 +145,60 @@ func (p *Process) Stop() error {
 
 // CleanUp ends the process if it runs.
 func (p *Process) CleanUp() {
-	if p.cmd != nil {
-		_ = p.cmd.Process.Kill() // an error says that it has ended
-		<-p.exited
+	if p.cmd == nil {
+		return
 	}
+	if p.Supervised && p.runs() { // killed it would leave its child behind
+		_ = p.Signal(syscall.SIGTERM)
+	} else {
+		_ = p.cmd.Process.Kill() // an error says that it has ended
+	}
+	<-p.exited
+}
+
+func (p *Process) runs() bool {
+	if p.cmd == nil {
+		return false
+	}
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// killChild returns when the child is gone, or is another one already.
+func (p *Process) killChild() error {
+	for begin := time.Now(); time.Since(begin) < 10*time.Second; time.Sleep(10 * time.Millisecond) {
+		if pid := childOf(p.cmd.Process.Pid); pid != 0 {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				return fmt.Errorf("kill process %d, the child of %s: %w", pid, p.Name, err)
+			}
+			for childOf(p.cmd.Process.Pid) == pid {
+				time.Sleep(100 * time.Microsecond)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("%s has no child", p.Name)
+}
+
+// childOf returns a child of a process, 0 if it has none.
+func childOf(parent int) int {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range stats {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, _ := strings.Cut(string(b), ") ")
+		if f := strings.Fields(rest); len(f) > 1 && f[0] != "Z" && f[1] == strconv.Itoa(parent) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+			return pid
+		}
+	}
+	return 0
 }
 
 // LogFile is where the process's standard output and error output go.
