@@ -39,6 +39,9 @@ type cluster struct {
 // ingester is one of ours, or for comparison Cortex's own.
 type ingester struct{ *server }
 
+// components is how many processes a cluster has beside its ingesters.
+const components = 4
+
 // zones is how many a cluster with zones has; its ingesters are in them by turns.
 const zones = 3
 

@@ -42,26 +42,28 @@ func (e *etcd) flags() []string {
 
 func (e *etcd) processes() []*proc.Process { return []*proc.Process{e.server} }
 
-// gossip is all processes together. Each joins the first two, of which one may be down.
+// gossip is all processes together. Each joins all, as behind the headless service that is usual in Kubernetes: who is killed
+// together with all that it joins does not find the others again.
 type gossip struct {
-	place *place
-	seeds [2]int
+	ports []int
 	given int
 }
 
-func newGossip(p *place) *gossip { return &gossip{place: p, seeds: [2]int{p.port(), p.port()}} }
+// newGossip is of at most so many processes.
+func newGossip(p *place, n int) *gossip {
+	g := &gossip{}
+	for range n {
+		g.ports = append(g.ports, p.port())
+	}
+	return g
+}
 
 func (g *gossip) flags() []string {
-	var port int
-	if g.given < len(g.seeds) {
-		port = g.seeds[g.given]
-	} else {
-		port = g.place.port()
-	}
+	own := g.ports[g.given]
 	g.given++
-	flags := []string{"-ring.store=memberlist", "-memberlist.bind-addr=127.0.0.1", fmt.Sprintf("-memberlist.bind-port=%d", port), "-memberlist.abort-if-join-fails=false"}
-	for _, seed := range g.seeds {
-		flags = append(flags, "-memberlist.join="+local(seed))
+	flags := []string{"-ring.store=memberlist", "-memberlist.bind-addr=127.0.0.1", fmt.Sprintf("-memberlist.bind-port=%d", own), "-memberlist.abort-if-join-fails=false"}
+	for _, port := range g.ports {
+		flags = append(flags, "-memberlist.join="+local(port))
 	}
 	return flags
 }
