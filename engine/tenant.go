@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"math/bits"
 	"path/filepath"
@@ -177,34 +178,38 @@ func (t *Tenant) Live(i int) int {
 // image knows them. That is all that the log's dropped segments name; and nothing that the log has not got, since
 // a series that is lost before it is logged comes back under another index, and the log's checkpoint must not hold
 // the first one. Labels never change, so that only the references are copied under the lock. Called for the imager.
-func (t *Tenant) Each(i int, after uint64, yield func(ref uint64, key []byte)) {
-	type named struct {
-		index uint32
-		set   arena.Ref
-	}
-	var (
-		s    = &t.stripes[i]
-		step []named
-		key  []byte
-		end  = uint64(t.images.named[i].Load())
-	)
-	for next := after + 1; ; {
-		step = step[:0]
-		s.mu.Lock()
-		if s.a != nil {
-			for ; next < end && len(step) < lockStep; next++ {
-				if r := s.root.index.Get(s.a, uint32(next)); r != 0 {
-					step = append(step, named{uint32(next), arena.At[record](s.a, r).labels})
+func (t *Tenant) Each(i int, after uint64) iter.Seq2[uint64, []byte] {
+	return func(yield func(ref uint64, key []byte) bool) {
+		type named struct {
+			index uint32
+			set   arena.Ref
+		}
+		var (
+			s    = &t.stripes[i]
+			step []named
+			key  []byte
+			end  = uint64(t.images.named[i].Load())
+		)
+		for next := after + 1; ; {
+			step = step[:0]
+			s.mu.Lock()
+			if s.a != nil {
+				for ; next < end && len(step) < lockStep; next++ {
+					if r := s.root.index.Get(s.a, uint32(next)); r != 0 {
+						step = append(step, named{uint32(next), arena.At[record](s.a, r).labels})
+					}
 				}
 			}
-		}
-		s.mu.Unlock()
-		if len(step) == 0 {
-			return
-		}
-		for _, n := range step {
-			key = s.appendKey(key[:0], n.set)
-			yield(s.ref(n.index), key)
+			s.mu.Unlock()
+			if len(step) == 0 {
+				return
+			}
+			for _, n := range step {
+				key = s.appendKey(key[:0], n.set)
+				if !yield(s.ref(n.index), key) {
+					return
+				}
+			}
 		}
 	}
 }

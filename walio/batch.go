@@ -15,8 +15,6 @@ import (
 // order of its entries.
 type Batch struct {
 	series, data records
-	// seriesAtEnd is how many series the finished Series records hold together.
-	seriesAtEnd []uint64
 
 	// The open Samples run: a record of data that has no end yet.
 	open     bool
@@ -60,7 +58,6 @@ func (r *records) openSize() int {
 func (b *Batch) reset() {
 	b.series.reset()
 	b.data.reset()
-	b.seriesAtEnd = b.seriesAtEnd[:0]
 	b.open, b.openN = false, 0
 	b.counts = Totals{}
 	b.minT, b.maxT = math.MaxInt64, math.MinInt64
@@ -76,7 +73,6 @@ func (b *Batch) finish() {
 func (b *Batch) endSeries() {
 	if b.series.openSize() > 0 {
 		b.series.end()
-		b.seriesAtEnd = append(b.seriesAtEnd, b.counts.Series)
 	}
 }
 

@@ -60,12 +60,15 @@ func (w *checkpointWriter) write(names Names) error {
 	after := slices.Clone(w.state.maxIndex)
 	stripes := uint64(w.log.opts.Identity.Stripes)
 	for stripe, index := range after {
-		w.batch.reset()
-		names.Each(stripe, index, func(ref uint64, key []byte) {
+		for ref, key := range names.Each(stripe, index) {
 			w.batch.Series(ref, key)
 			w.state.maxIndex[stripe] = max(w.state.maxIndex[stripe], ref/stripes)
-		})
-		w.batch.finish()
+			if len(w.batch.series.bytes) >= nameCommitSize {
+				if err := w.flush(); err != nil {
+					return err
+				}
+			}
+		}
 		if err := w.flush(); err != nil {
 			return err
 		}
@@ -93,41 +96,32 @@ func (w *checkpointWriter) appendHead(dst []byte) []byte {
 	}), 0)
 }
 
-// recordsPerNameCommit bounds what is read at once: 16 records of 64 KiB.
-const recordsPerNameCommit = 16
+// nameCommitSize bounds what is kept in memory, here and by who reads it.
+const nameCommitSize = 1 << 20
 
-// flush writes the batch, which holds series only, as commits of a few records.
+// flush writes the batch, which holds series only, as a commit, and empties it.
 func (w *checkpointWriter) flush() error {
-	col := w.batch.series
-	from, names := 0, uint64(0)
-	for i := 0; i < len(col.ends); i += recordsPerNameCommit {
-		j := min(i+recordsPerNameCommit, len(col.ends))
-		part := Batch{series: records{bytes: col.bytes[from:col.ends[j-1]]}}
-		for _, end := range col.ends[i:j] {
-			part.series.ends = append(part.series.ends, end-from)
-		}
-		part.counts.Series = w.batch.seriesAtEnd[j-1] - names
-		from, names = col.ends[j-1], w.batch.seriesAtEnd[j-1]
-		if w.file == nil {
-			if err := w.create(); err != nil {
-				return err
-			}
-		}
-		w.commit++
-		w.head.flags, w.head.generation, w.head.epoch = 0, w.log.opts.Identity.Generation, w.log.opts.Epoch
-		w.head.commit, w.head.before = w.commit, w.before
-		encodeCommit(&w.enc, &part, &w.head, w.comp)
-		w.before = w.before.plus(part.counts)
-		w.state.series += part.counts.Series
-		before := w.size()
-		if err := w.out.append(&w.enc); err != nil {
-			return err
-		}
-		if err := w.pace(w.size() - before); err != nil {
+	w.batch.finish()
+	defer w.batch.reset()
+	if w.batch.empty() {
+		return nil
+	}
+	if w.file == nil {
+		if err := w.create(); err != nil {
 			return err
 		}
 	}
-	return nil
+	w.commit++
+	w.head.flags, w.head.generation, w.head.epoch = 0, w.log.opts.Identity.Generation, w.log.opts.Epoch
+	w.head.commit, w.head.before = w.commit, w.before
+	encodeCommit(&w.enc, &w.batch, &w.head, w.comp)
+	w.before = w.before.plus(w.batch.counts)
+	w.state.series += w.batch.counts.Series
+	before := w.size()
+	if err := w.out.append(&w.enc); err != nil {
+		return err
+	}
+	return w.pace(w.size() - before)
 }
 
 func (w *checkpointWriter) size() int64 { return w.out.off + int64(len(w.out.frames)) }

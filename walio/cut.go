@@ -2,6 +2,7 @@ package walio
 
 import (
 	"fmt"
+	"iter"
 	"path/filepath"
 	"slices"
 )
@@ -10,13 +11,13 @@ import (
 type Names interface {
 	// Live returns how many series of the stripe are live.
 	Live(stripe int) int
-	// Each calls yield for every live series of the stripe whose index is greater than after and whose
-	// definition is in a commit up to the one given to Cut, in any order; later ones only if they are synced.
-	// key is its canonical label set; yield keeps neither. yield does no I/O, so a lock may be held.
+	// Each ranges over the live series of the stripe whose index is greater than after and whose definition is
+	// in a commit up to the one given to Cut, in any order; later ones only if they are synced. key is its
+	// canonical label set, valid until the next one. The loop writes files and waits, so no lock may be held.
 	//
 	// A series that was evicted after the commit given to Cut must still be among them: the rest of the log
 	// mentions it.
-	Each(stripe int, after uint64, yield func(ref uint64, key []byte))
+	Each(stripe int, after uint64) iter.Seq2[uint64, []byte]
 }
 
 // Cut drops the segments that hold only commits up to commit, after publishing checkpoint.N with the names

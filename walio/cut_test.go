@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -25,10 +26,12 @@ func (n liveNames) Live(stripe int) int {
 	return c
 }
 
-func (n liveNames) Each(stripe int, after uint64, yield func(uint64, []byte)) {
-	for _, ref := range slices.Sorted(maps.Keys(n)) {
-		if int(ref)%int(testIdentity.Stripes) == stripe && ref/uint64(testIdentity.Stripes) > after {
-			yield(ref, []byte(n[ref]))
+func (n liveNames) Each(stripe int, after uint64) iter.Seq2[uint64, []byte] {
+	return func(yield func(uint64, []byte) bool) {
+		for _, ref := range slices.Sorted(maps.Keys(n)) {
+			if int(ref)%int(testIdentity.Stripes) == stripe && ref/uint64(testIdentity.Stripes) > after && !yield(ref, []byte(n[ref])) {
+				return
+			}
 		}
 	}
 }

@@ -26,26 +26,50 @@ var errKey = errors.New("not a canonical label set")
 func appendSeries(dst []byte, ref uint64, key []byte) ([]byte, error) {
 	n := 0
 	for rest := key; len(rest) > 0; n++ {
-		label, ok := cutField(&rest, tagLabel)
+		if rest[0] != tagLabel || len(rest) < 2 {
+			return dst, errKey
+		}
+		if size := int(rest[1]); size < 0x80 && size > 0 && 2+size <= len(rest) {
+			rest = rest[2+size:]
+			continue
+		}
+		label, ok := cutBytes(&rest, 1)
 		if !ok || len(label) == 0 {
 			return dst, errKey
 		}
 	}
+	dst = slices.Grow(dst, 8+binary.MaxVarintLen64+len(key)) // lengths are as long as in the key, and there are fewer tags
 	dst = binary.BigEndian.AppendUint64(dst, ref)
 	dst = binary.AppendUvarint(dst, uint64(n))
 	for rest := key; len(rest) > 0; {
-		label, _ := cutField(&rest, tagLabel)
-		name, ok1 := cutField(&label, tagName)
-		value, ok2 := cutField(&label, tagValue)
-		if !ok1 || !ok2 || len(label) > 0 {
-			return dst, errKey
+		label, _ := cutBytes(&rest, 1)
+		if !cutShortPair(&dst, label) {
+			name, ok1 := cutField(&label, tagName)
+			value, ok2 := cutField(&label, tagValue)
+			if !ok1 || !ok2 || len(label) > 0 {
+				return dst, errKey
+			}
+			dst = binary.AppendUvarint(dst, uint64(len(name)))
+			dst = append(dst, name...)
+			dst = binary.AppendUvarint(dst, uint64(len(value)))
+			dst = append(dst, value...)
 		}
-		dst = binary.AppendUvarint(dst, uint64(len(name)))
-		dst = append(dst, name...)
-		dst = binary.AppendUvarint(dst, uint64(len(value)))
-		dst = append(dst, value...)
 	}
 	return dst, nil
+}
+
+// cutShortPair appends name and value, each with its length, of a label whose lengths take a byte each, which nearly all do. For others it
+// appends nothing and returns false.
+func cutShortPair(dst *[]byte, label []byte) bool {
+	if len(label) < 4 || label[0] != tagName || label[1] >= 0x80 {
+		return false
+	}
+	name := 2 + int(label[1])
+	if name+1 >= len(label) || label[name] != tagValue || label[name+1] >= 0x80 || name+2+int(label[name+1]) != len(label) {
+		return false
+	}
+	*dst = append(append(*dst, label[1:name]...), label[name+1:]...)
+	return true
 }
 
 // cutField cuts one length-delimited field with the given tag off the front of b.
