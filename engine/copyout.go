@@ -168,7 +168,7 @@ func (c *copier) list(more int) []Chunk {
 // copyOut copies what is in memory of series' chunks: the open one, and closed ones that have not reached a file.
 // One hold of the lock.
 //
-// The way to a chunk leads through the index, the record and the label set, none in the cache. As in lookUp each loop
+// The way to a chunk leads through the index, the record and the label set, none in the cache. As in resolve each loop
 // loads one level for a group of series, so that the misses overlap.
 func (c *copier) copyOut(s *stripe, indexes []uint32) {
 	c.found, c.copied = c.found[:0], c.copied[:0]

@@ -246,7 +246,7 @@ func eachSet(ctx context.Context, s *stripe, indexes []uint32, f func(pairs []ui
 	return nil
 }
 
-// appendSets appends the label sets of series. The misses on the way to them overlap, as in lookUp.
+// appendSets appends the label sets of series. The misses on the way to them overlap, as in resolve.
 func (s *stripe) appendSets(dst []arena.Ref, indexes []uint32) []arena.Ref {
 	s.mu.Lock()
 	defer s.mu.Unlock()

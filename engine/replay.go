@@ -96,7 +96,7 @@ func (p *replayer) define(s *stripe, defs []walio.SeriesDef) error {
 	var hashes [group]uint64
 	for len(defs) > 0 {
 		n := min(group, len(defs))
-		// As in lookUp: the slots are on their way together.
+		// As in resolve: the slots are on their way together.
 		for i := range defs[:n] {
 			hashes[i] = xxhash.Sum64(defs[i].Key)
 			s.warm += uint32(s.root.series.Slot(s.a, tagOf(hashes[i])))

@@ -20,6 +20,9 @@ func restarts(ctx context.Context, args []string) error {
 	paced := fs.Int("paced", 4, "scrapes at the pace of -interval, after those at full speed")
 	out := fs.String("out", "", "path without extension for the report as text, JSON and page")
 	return m.parse(fs, args, func() error {
+		if *paced < 1 {
+			return errors.New("-paced must be at least 1: a kill at the pace of scrapes is part of the measurement")
+		}
 		m.s.Scrapes += 2 * *paced
 		if err := m.prepare(); err != nil {
 			return err
