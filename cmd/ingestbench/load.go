@@ -50,6 +50,9 @@ func (l *loader) ownCPU(scrape int) float64 {
 	before := cpuTime()
 	var g sync.WaitGroup
 	for writer, p := range l.pushers {
+		if writer*l.s.Request >= l.w.Series() {
+			break // there are more writers than requests
+		}
 		g.Go(func() {
 			for done := 0; done < samplesMin; {
 				_ = l.requests(writer, func(lo, hi int) error {
