@@ -26,14 +26,7 @@ var errKey = errors.New("not a canonical label set")
 func appendSeries(dst []byte, ref uint64, key []byte) ([]byte, error) {
 	n := 0
 	for rest := key; len(rest) > 0; n++ {
-		if rest[0] != tagLabel || len(rest) < 2 {
-			return dst, errKey
-		}
-		if size := int(rest[1]); size < 0x80 && size > 0 && 2+size <= len(rest) {
-			rest = rest[2+size:]
-			continue
-		}
-		label, ok := cutBytes(&rest, 1)
+		label, ok := cutField(&rest, tagLabel)
 		if !ok || len(label) == 0 {
 			return dst, errKey
 		}
@@ -42,7 +35,7 @@ func appendSeries(dst []byte, ref uint64, key []byte) ([]byte, error) {
 	dst = binary.BigEndian.AppendUint64(dst, ref)
 	dst = binary.AppendUvarint(dst, uint64(n))
 	for rest := key; len(rest) > 0; {
-		label, _ := cutBytes(&rest, 1)
+		label, _ := cutField(&rest, tagLabel)
 		if !cutShortPair(&dst, label) {
 			name, ok1 := cutField(&label, tagName)
 			value, ok2 := cutField(&label, tagValue)
@@ -82,6 +75,16 @@ func cutField(b *[]byte, tag byte) ([]byte, bool) {
 
 // cutBytes skips skip bytes of b and cuts off a uvarint and as many bytes as it says.
 func cutBytes(b *[]byte, skip int) ([]byte, bool) {
+	if len(*b) > skip && (*b)[skip] < 0x80 { // the size takes one byte, which nearly all do
+		from := skip + 1
+		to := from + int((*b)[skip])
+		if to > len(*b) {
+			return nil, false
+		}
+		field := (*b)[from:to]
+		*b = (*b)[to:]
+		return field, true
+	}
 	size, n := binary.Uvarint((*b)[skip:])
 	if n <= 0 || size > uint64(len(*b)-skip-n) {
 		return nil, false
