@@ -28,12 +28,7 @@ func TestCut(t *testing.T) {
 
 	early := copyOf(t, dir)
 	e = testEngine(t, dir, func(c *engine.Config) { c.RestartTarget = time.Millisecond })
-	for cut := false; !cut; time.Sleep(5 * time.Millisecond) {
-		p.push(t, e, "team-a", 100, 5)
-		names, err := filepath.Glob(filepath.Join(dir, "team-a/wal/checkpoint.*[0-9]"))
-		require.NoError(t, err)
-		cut = len(names) > 0
-	}
+	p.pushUntilCut(t, e, dir, "team-a", 100)
 	require.NoError(t, e.Close())
 	e = testEngine(t, dir, func(c *engine.Config) { c.Checkpoint = false }) // segments that no image contains
 	p.push(t, e, "team-a", 100, 200)

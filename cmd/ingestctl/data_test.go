@@ -112,6 +112,17 @@ func (p *pusher) push(t *testing.T, e *engine.Engine, tenant string, series0, n 
 	}
 }
 
+// pushUntilCut sends scrapes until images have been taken and the log has been cut.
+func (p *pusher) pushUntilCut(t *testing.T, e *engine.Engine, dir, tenant string, series0 int) {
+	t.Helper()
+	for cut := false; !cut; time.Sleep(5 * time.Millisecond) {
+		p.push(t, e, tenant, series0, 5)
+		names, err := filepath.Glob(filepath.Join(dir, tenant, "wal", "checkpoint.*[0-9]")) // not one that is being written
+		require.NoError(t, err)
+		cut = len(names) > 0
+	}
+}
+
 func (p *pusher) value(i int) uint64 {
 	special := []float64{math.Inf(1), math.Inf(-1), math.Copysign(0, -1), math.MaxFloat64, math.SmallestNonzeroFloat64}
 	switch k := p.r.IntN(200); {
@@ -168,12 +179,7 @@ func fill(t *testing.T, dir string) map[string]all {
 	p := newPusher(1)
 	e := testEngine(t, dir, func(c *engine.Config) { c.RestartTarget = time.Millisecond })
 	p.push(t, e, "team-a", 120, 600)
-	for cut := false; !cut; time.Sleep(5 * time.Millisecond) { // images are taken and the log is cut
-		p.push(t, e, "team-a", 120, 5)
-		names, err := filepath.Glob(filepath.Join(dir, "team-a", "wal", "checkpoint.*[0-9]")) // not one that is being written
-		require.NoError(t, err)
-		cut = len(names) > 0
-	}
+	p.pushUntilCut(t, e, dir, "team-a", 120)
 	p.push(t, e, "team-b", 10, 30)
 	require.NoError(t, e.Close())
 	e = testEngine(t, dir, func(c *engine.Config) { c.Checkpoint = false }) // a clean stop leaves nothing to replay else
