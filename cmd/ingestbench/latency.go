@@ -23,3 +23,12 @@ func quantile(sorted []float64, q float64) float64 {
 	}
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
+
+// latencyCurve is a dot for each push: when it was due, in seconds since the first, and how many ms it took from then on.
+func latencyCurve(name string, pushes []push) curve {
+	c := curve{Name: name, Dots: true}
+	for _, p := range pushes {
+		c.Points = append(c.Points, [2]float64{p.at.Sub(pushes[0].at).Seconds(), p.took * 1e3})
+	}
+	return c
+}

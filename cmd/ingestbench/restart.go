@@ -254,6 +254,9 @@ func (r *restartRun) report() *report {
 	l.add(latencies("before the kill", r.before)...)
 	l.add(latencies("after the restart", r.after)...)
 	rep.Tables = append(rep.Tables, g, l)
+	rep.Charts = append(rep.Charts, chart{Title: "Pushes at the pace of scrapes", X: "s since the first", Y: "ms", Log: true, Curves: []curve{
+		latencyCurve("before the kill", r.before), latencyCurve("after the restart", r.after),
+	}})
 	return rep
 }
 

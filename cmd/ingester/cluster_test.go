@@ -125,7 +125,7 @@ func (c *cluster) life(away func(bool), outage time.Duration) {
 	back := time.Now()
 	for _, p := range []*process{c.a, c.b} {
 		for _, id := range []string{"a", "b"} {
-			p.seesWithin(10*time.Second+min(outage, 145*time.Second), id, "ACTIVE")
+			p.seesWithin(patience+min(outage, 145*time.Second), id, "ACTIVE")
 		}
 	}
 	c.Logf("the store was away for %v; all heartbeats are there again %v after it came back", outage, time.Since(back).Round(time.Millisecond))
@@ -135,7 +135,7 @@ func (c *cluster) life(away func(bool), outage time.Duration) {
 
 	c.a.signal(syscall.SIGSTOP)
 	c.b.sees("a", "Unhealthy")
-	eventually(c.T, 10*time.Second, "the metric of unhealthy members", func() (bool, string) {
+	eventually(c.T, patience, "the metric of unhealthy members", func() (bool, string) {
 		_, text := c.b.get(c.T, "metrics")
 		return strings.Contains(text, `cortex_ring_members{name="ingester",state="Unhealthy",zone=""} 1`), ""
 	})
@@ -153,7 +153,7 @@ func (c *cluster) life(away func(bool), outage time.Duration) {
 	}
 	c.edit(func(d *ring.Desc) { delete(d.Instances, "b") })
 	c.b.start()
-	eventually(c.T, 10*time.Second, "different tokens", func() (bool, string) {
+	eventually(c.T, patience, "different tokens", func() (bool, string) {
 		a, b := c.entry("a").Tokens, c.entry("b").Tokens
 		for _, t := range a {
 			if slices.Contains(b, t) {
@@ -188,7 +188,7 @@ func TestHeartbeatsDuringRecovery(t *testing.T) {
 	consul := newFakeConsul(t)
 	db := &slowDB{recovered: make(chan struct{})}
 	i := startInstance(t, db, append(slices.Clone(beats), "-ring.store=consul", "-consul.hostname="+consul.Listener.Addr().String(), "-ingester.wal-dir="+t.TempDir())...)
-	eventually(t, 20*time.Second, "three heartbeats", func() (bool, string) {
+	eventually(t, patience, "three heartbeats", func() (bool, string) {
 		_, text := i.get(t, "metrics")
 		_, rest, _ := strings.Cut(text, "\ncortex_member_consul_heartbeats_total{name=\"ingester\"} ")
 		n, _, _ := strings.Cut(rest, "\n")
@@ -198,7 +198,7 @@ func TestHeartbeatsDuringRecovery(t *testing.T) {
 		t.Errorf("not PENDING: %.300s", page)
 	}
 	close(db.recovered)
-	eventually(t, 10*time.Second, "ACTIVE", func() (bool, string) { _, page := i.get(t, "ring"); return strings.Contains(page, "ACTIVE"), page })
+	eventually(t, patience, "ACTIVE", func() (bool, string) { _, page := i.get(t, "ring"); return strings.Contains(page, "ACTIVE"), page })
 	i.signal()
 	if err := i.wait(t); err != nil {
 		t.Error(err)

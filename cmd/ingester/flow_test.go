@@ -90,7 +90,7 @@ func (f *flow) await(more int64) {
 	for batch := range before {
 		before[batch] = f.acked[batch].Load()
 	}
-	eventually(f.T, time.Minute, "pushes are acknowledged", func() (bool, string) {
+	eventually(f.T, patience, "pushes are acknowledged", func() (bool, string) {
 		for batch := range before {
 			if n := f.acked[batch].Load(); n < before[batch]+more {
 				return false, fmt.Sprintf("%d of batch %d, before %d", n, batch, before[batch])

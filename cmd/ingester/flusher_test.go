@@ -23,7 +23,7 @@ func TestFlusher(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		return runFlusher(ctx, o, quiet(), newStore(o, quiet()))
 	}

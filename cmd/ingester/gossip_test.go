@@ -80,7 +80,7 @@ func TestRingByGossip(t *testing.T) {
 	if code, text := c.a.post(t, "shutdown"); code != http.StatusNoContent {
 		t.Errorf("shutdown: %d %s", code, text)
 	}
-	eventually(t, 10*time.Second, "a is out of the ring", func() (bool, string) { s := c.b.shard("a"); return s.ID == "", s.State })
+	eventually(t, patience, "a is out of the ring", func() (bool, string) { s := c.b.shard("a"); return s.ID == "", s.State })
 }
 
 // gossiping returns the flags of an ingester that is behind its own of these ports and joins the others.

@@ -23,7 +23,7 @@ const handOverSeries = 200_000
 func TestHandOver(t *testing.T) {
 	t.Parallel()
 	consul := newFakeConsul(t)
-	a := newProcess(t, "a", memoryOnly(consul, "-ingester.final-sleep=2s")...) // in which its metrics are read
+	a := newProcess(t, "a", memoryOnly(consul, "-ingester.final-sleep=5s")...) // in which its metrics are read
 	tokens := a.shard("a").Tokens
 	now := time.Now().Truncate(time.Second)
 	for tenant := range 3 {
@@ -43,7 +43,7 @@ func TestHandOver(t *testing.T) {
 	b.sees("a", "LEAVING")
 	ready()
 	var sent string
-	eventually(t, 20*time.Second, "the leaver counts what it sent", func() (bool, string) {
+	eventually(t, patience, "the leaver counts what it sent", func() (bool, string) {
 		sent = a.metric(t, "cortex_ingester_sent_chunks")
 		return sent != "0", sent
 	})
@@ -162,7 +162,7 @@ func handOverBroken(t *testing.T, another bool) {
 	load := startFlow(t, handOverSeries, &a.instance, nil)
 	load.await(2)
 	a.signal(syscall.SIGTERM)
-	eventually(t, 10*time.Second, "b receives", func() (bool, string) { s := a.shard("b"); return s.State == "JOINING", s.State })
+	eventually(t, patience, "b receives", func() (bool, string) { s := a.shard("b"); return s.State == "JOINING", s.State })
 	b.kill()
 	ready()
 	err := a.cmd.Wait()

@@ -123,7 +123,7 @@ func (p *process) begin() (ready func()) {
 			if !ok {
 				p.t.Fatalf("ends instead of getting ready:\n%s", strings.Join(lines, "\n"))
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			p.t.Fatal("does not get ready")
 		}
 	}
@@ -159,6 +159,9 @@ func (p *process) restart() {
 	p.start()
 }
 
+// patience is how long tests wait for what must come, on a machine that has much else to do.
+const patience = time.Minute
+
 // eventually waits until what() is true.
 func eventually(t *testing.T, within time.Duration, what string, is func() (bool, string)) {
 	t.Helper()
@@ -178,7 +181,7 @@ func eventually(t *testing.T, within time.Duration, what string, is func() (bool
 // sees waits until the process shows an instance in a state on its page and in its metric.
 func (p *process) sees(id, state string) {
 	p.t.Helper()
-	p.seesWithin(10*time.Second, id, state)
+	p.seesWithin(patience, id, state)
 }
 
 func (p *process) seesWithin(within time.Duration, id, state string) {

@@ -50,7 +50,7 @@ func startStore(t *testing.T, addr string, command ...string) (away func(bool)) 
 		_ = store.Process.Kill()
 		_ = store.Wait()
 	})
-	eventually(t, 20*time.Second, command[0]+" listens", func() (bool, string) {
+	eventually(t, patience, command[0]+" listens", func() (bool, string) {
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
 			return false, err.Error()

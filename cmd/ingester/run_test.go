@@ -140,7 +140,7 @@ func (i *instance) wait(t *testing.T) error {
 	select {
 	case err := <-i.ended:
 		return err
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("does not end")
 		return nil
 	}
@@ -185,7 +185,7 @@ func TestRecoveryIsVisible(t *testing.T) {
 	}
 
 	close(db.recovered)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		if code, _ := i.get(t, "ready"); code == 200 && health() == grpc_health_v1.HealthCheckResponse_SERVING {
 			break
 		}

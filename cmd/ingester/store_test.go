@@ -31,7 +31,7 @@ func startReal(t *testing.T, dir string, flags ...string) *instance {
 	if i.url == "" {
 		t.Fatal(i.wait(t))
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		code, text := i.get(t, "ready")
 		if code == http.StatusOK {
 			return i

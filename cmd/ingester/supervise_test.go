@@ -42,7 +42,7 @@ func (p *process) child() int {
 // await waits until the process answers that it is ready.
 func (p *process) await() {
 	p.t.Helper()
-	eventually(p.t, 20*time.Second, "ready", func() (bool, string) {
+	eventually(p.t, patience, "ready", func() (bool, string) {
 		resp, err := http.Get(p.url + "ready")
 		if err != nil {
 			return false, err.Error()
@@ -68,7 +68,7 @@ func TestSupervise(t *testing.T) {
 		acked   [3]atomic.Int64
 		failed  atomic.Int64
 	)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	running := func() bool {
 		select {
 		case <-done:
@@ -109,7 +109,7 @@ func TestSupervise(t *testing.T) {
 	})
 	for last := range 5 {
 		before := acked[0].Load()
-		eventually(t, 20*time.Second, "pushes are acknowledged", func() (bool, string) { n := acked[0].Load(); return n > before+20, fmt.Sprint(n - before) })
+		eventually(t, patience, "pushes are acknowledged", func() (bool, string) { n := acked[0].Load(); return n > before+20, fmt.Sprint(n - before) })
 		victim := p.child()
 		if err := syscall.Kill(victim, syscall.SIGKILL); err != nil {
 			t.Fatalf("kill %d: %d: %v", last, victim, err)
@@ -270,11 +270,11 @@ func TestReap(t *testing.T) {
 	}
 	other, own := start("exit 3"), start("kill -9 $$")
 	var status syscall.WaitStatus
-	eventually(t, 10*time.Second, "its own has ended", func() (ended bool, _ string) { status, ended = reap(own); return ended, "" })
+	eventually(t, patience, "its own has ended", func() (ended bool, _ string) { status, ended = reap(own); return ended, "" })
 	if code := exitCode(status); code != 128+9 {
 		t.Errorf("exit code %d", code)
 	}
-	eventually(t, 10*time.Second, "the other is collected", func() (bool, string) {
+	eventually(t, patience, "the other is collected", func() (bool, string) {
 		reap(own)
 		err := syscall.Kill(other, 0)
 		return errors.Is(err, syscall.ESRCH), fmt.Sprint(err)
