@@ -71,7 +71,7 @@ func TestModel(t *testing.T) {
 		for round := range 24 {
 			r := rootOf(a)
 			s, step := uint8(round%2), rng.IntN(3)
-			c.Begin(a, s, slots[s] == nil, c.Buffer())
+			c.Begin(a, s, slots[s] == nil)
 			for range rng.IntN(3000) {
 				value++
 				if step > 0 && rng.IntN(20) == 0 {

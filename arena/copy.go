@@ -2,8 +2,8 @@ package arena
 
 import "slices"
 
-// Copy is a copy of what an image slot needs of an arena, made while the arena is in use: Begin, Step until it
-// says that it is through, Finish. Each of them is called under the arena's lock, which is given back in between.
+// Copy is a copy of what an image slot needs of an arena, made while the arena is in use: Begin, Into, Step until it
+// says that it is through, Finish. All but Into are called under the arena's lock, which is given back in between.
 // Step copies a part at a time, and what changes behind it Finish copies again: the copy is the arena as of
 // Finish, and however large the arena is, no one has to wait longer than for the part.
 //
@@ -16,17 +16,25 @@ type Copy struct {
 	runs []Run
 }
 
-// Begin starts a copy of the extents that changed since slot (0 or 1) was last written, or of all. They are copied into
-// buf, which should be large enough: to grow it costs a page fault every 4 KiB, under the lock.
-func (c *Copy) Begin(a *Arena, slot uint8, all bool, buf []byte) {
-	c.buf, c.at, c.slot, c.next = buf[:0], c.at[:0], slot, 0
-	if all {
-		bit := uint8(1) << slot
-		for i := range a.dirty[:a.Size()>>extentShift] {
-			a.dirty[i] |= bit
+// Begin starts a copy of the extents that changed since slot (0 or 1) was last written, or of all, and returns how many
+// bytes they are so far.
+func (c *Copy) Begin(a *Arena, slot uint8, all bool) (size int) {
+	c.buf, c.at, c.slot, c.next = c.buf[:0], c.at[:0], slot, 0
+	bit := uint8(1) << slot
+	for i, d := range a.dirty[:a.Size()>>extentShift] {
+		if all {
+			a.dirty[i] = d | bit
+		}
+		if all || d&bit != 0 {
+			size += ExtentSize
 		}
 	}
+	return size
 }
+
+// Into is called before the first Step with the memory to copy into. Where it is not large enough the copy grows as a
+// slice does, under the lock: tens of milliseconds for tens of MB.
+func (c *Copy) Into(buf []byte) { c.buf = buf[:0] }
 
 // Step copies up to size bytes, and reports whether it has to be called again.
 func (c *Copy) Step(a *Arena, size int) (more bool) {
@@ -90,5 +98,5 @@ func (c *Copy) Runs() []Run {
 	return c.runs
 }
 
-// Buffer is what the extents were copied into, for the next Begin.
-func (c *Copy) Buffer() []byte { return c.buf }
+// Size is how many bytes the copy has.
+func (c *Copy) Size() int { return len(c.buf) }

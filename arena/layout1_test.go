@@ -132,7 +132,7 @@ func TestCarve(t *testing.T) {
 		}
 		// What an image of the carved arena needs is what differs from the one that it was loaded from.
 		var c Copy
-		c.Begin(a, 0, false, nil)
+		c.Begin(a, 0, false)
 		c.Finish(a)
 		for _, run := range c.Runs() {
 			copy(image[int(run.First)*ExtentSize:], run.Data)

@@ -35,3 +35,26 @@ func TestCheckpointOnDemand(t *testing.T) {
 	push(t, e, "a", func() *Batch { b := &Batch{}; add(b, pod(1), sample(testNow.UnixMilli(), 1)); return b }())
 	require.NoError(t, e.Checkpoint(t.Context()))
 }
+
+// The first image after a start is of everything, because nothing is known of the slot: it is copied into memory that was
+// there before, as any other. To make room under the lock takes tens of milliseconds.
+func TestCopiesFitTheirBuffers(t *testing.T) {
+	c := testConfig(t, func(c *Config) { c.Stripes = 1 })
+	at := testNow.UnixMilli()
+	for range 3 {
+		e := start(t, c)
+		for n := 20_000; n > 0; n /= 10 { // all series, some, ...
+			b := &Batch{}
+			for i := range n {
+				add(b, pod(i), sample(at, 1))
+			}
+			at++
+			push(t, e, "t", b)
+			require.NoError(t, e.Checkpoint(t.Context()))
+			buf := &e.Tenant("t").images.bufs[0]
+			require.Positive(t, buf.copy.Size())
+			require.GreaterOrEqual(t, cap(buf.data), buf.copy.Size(), "%d series", n)
+		}
+		require.NoError(t, e.Close())
+	}
+}

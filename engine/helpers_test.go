@@ -88,7 +88,7 @@ func pod(i int) labels.Labels {
 // copyOf is all of an arena.
 func copyOf(a *arena.Arena, slot uint8) []arena.Run {
 	var c arena.Copy
-	c.Begin(a, slot, true, nil)
+	c.Begin(a, slot, true)
 	c.Finish(a)
 	return c.Runs()
 }

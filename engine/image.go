@@ -166,15 +166,12 @@ func (m *imager) holdsLog(i int) bool {
 	return len(entries) < 2 || entries[len(entries)-1].Commit < s.root.drained
 }
 
-// changed is how many bytes the next image of the stripe will copy; all says that it is one of the first two.
-func (s *stripe) changed(all bool) int {
+// changed is how many bytes the next image of the stripe will have, if it is not the first one into its slot.
+func (s *stripe) changed() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.a == nil:
+	if s.a == nil {
 		return 0
-	case all:
-		return int(s.a.Size())
 	}
 	return s.a.Changed()
 }
@@ -223,7 +220,6 @@ func (m *imager) take(ctx context.Context, stripes []int) error {
 		if k == len(m.bufs) {
 			m.bufs = append(m.bufs, copyBuffer{})
 		}
-		m.bufs[k].reserve(m.t.stripes[i].changed(len(m.store.Entries(i)) < 2))
 		m.prepare(&m.t.stripes[i], &m.bufs[k])
 		mask |= 1 << i
 	}

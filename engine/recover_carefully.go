@@ -74,7 +74,6 @@ func (m *imager) settle(ctx context.Context, at walio.Settled) error {
 
 func (m *imager) settleStripe(s *stripe, at walio.Settled) error {
 	b := &m.bufs[0]
-	b.reserve(s.changed(len(m.store.Entries(s.id)) < 2))
 	m.prepare(s, b)
 	s.mu.Lock()
 	// The log behind this image will not be read again: what finishStripes learns from it must be in the image.

@@ -40,7 +40,7 @@ func (x *shot) end() {
 	x.stripe.imaging.Store(0)
 }
 
-func (x *shot) bytes() uint64 { return uint64(len(x.copy.Buffer())) }
+func (x *shot) bytes() uint64 { return uint64(x.copy.Size()) }
 
 // copyBuffer is what a stripe is copied into. It lies outside the Go heap, which would keep twice its size.
 type copyBuffer struct {
@@ -55,9 +55,9 @@ type copyBuffer struct {
 // 0.05 ms.
 const copyStep = 256 << 10
 
-// reserve makes the buffer large enough for size bytes of extents, and touches it: a page fault every 4 KiB
-// under the stripe's lock would take fifty times as long as the copy. Without memory for it the copy makes its
-// own.
+// reserve makes the buffer large enough for size bytes of extents and what will have changed by the end, and touches it:
+// a page fault every 4 KiB under the stripe's lock would take fifty times as long as the copy. Without memory for it the
+// copy makes its own.
 func (b *copyBuffer) reserve(size int) {
 	if size += size/8 + 1<<20; cap(b.data) >= size {
 		return
@@ -82,17 +82,20 @@ func (b *copyBuffer) release() {
 	if b.region != nil {
 		_ = b.region.Release()
 	}
-	*b = copyBuffer{}
+	b.region, b.data = nil, nil
 }
 
 // prepare copies a stripe step by step while it is used. What changes meanwhile, shoot copies again: it has little
 // left to do, so that no push waits for long, however many series the stripe has.
 func (m *imager) prepare(s *stripe, b *copyBuffer) {
 	b.holds = Holds{}
+	var size int
 	s.hold(b, func() {
 		b.w = m.store.Begin(s.id)
-		b.copy.Begin(s.a, uint8(b.w.Slot), b.w.All, b.data)
+		size = b.copy.Begin(s.a, uint8(b.w.Slot), b.w.All)
 	})
+	b.reserve(size)
+	b.copy.Into(b.data)
 	for more := true; more; {
 		s.hold(b, func() { more = b.copy.Step(s.a, copyStep) })
 	}
@@ -283,9 +286,7 @@ func (m *imager) finalStripe(s *stripe, commit uint64) (*ckpt.Writer, error) {
 		s.mu.Unlock()
 		return nil, nil
 	}
-	size := s.a.Changed()
 	s.mu.Unlock()
-	m.bufs[0].reserve(size)
 	m.prepare(s, &m.bufs[0])
 	s.mu.Lock() // nothing is appended any more
 	x := m.shoot(s, commit, &m.bufs[0])

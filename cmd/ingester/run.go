@@ -28,6 +28,10 @@ import (
 // closeTimeout bounds how long a stop waits for pushes in progress. Each waits for one commit.
 const closeTimeout = 10 * time.Second
 
+// warmAfter is how long after the start what the first query needs is made, if none has come: pushes that waited and images
+// that are late need both cores before.
+const warmAfter = 10 * time.Second
+
 var processStart = time.Now()
 
 // database is what run brings up and takes down: the engine, in a test something else.
@@ -113,7 +117,7 @@ func run(ctx context.Context, o *options, logger *slog.Logger, db database) erro
 	operator := newOperator(ring, o, members, gate, rates, logger, reg)
 	var handlers *httpsrv.Server
 	engineService := newEngineService(operator, func() {
-		go handlers.Warm() // no query has to wait for it then, and recovery did not either
+		time.AfterFunc(warmAfter, handlers.Warm)
 		took := time.Since(processStart)
 		readyAfter.Set(took.Seconds())
 		logger.Info("ready", "after", took.Round(time.Millisecond), "url", openURL(srv))
