@@ -25,6 +25,18 @@ type chain struct {
 	fill []byte
 }
 
+// claim claims chains, of all but chain k as many blocks as they have, of that one some more or fewer.
+func claim(c Claims, chains []chain, k, more int) (bad int) {
+	last, blocks := make([]Ref, len(chains)), make([]int, len(chains))
+	for i := range chains {
+		last[i], blocks[i] = chains[i].last(), len(chains[i].refs)
+		if i == k {
+			blocks[i] += more
+		}
+	}
+	return c.AddChains(last, blocks)
+}
+
 func (c *chain) last() Ref {
 	if len(c.refs) == 0 {
 		return 0
@@ -154,10 +166,13 @@ func TestModel(t *testing.T) {
 				require.Equal(t, list, seen)
 				for _, ch := range chunks {
 					ch.check(t, x)
-					require.False(t, NewClaims(x).AddChain(ch.last(), len(ch.refs)-1), "shorter than it is")
-					require.False(t, NewClaims(x).AddChain(ch.last(), len(ch.refs)+1), "longer than it is")
-					require.True(t, claims.AddChain(ch.last(), len(ch.refs)), "a chain shares bytes with something else")
-					require.False(t, claims.AddChain(ch.last(), len(ch.refs)), "it is claimed")
+				}
+				require.Equal(t, -1, claim(claims, chunks, 0, 0), "chains share bytes with something else")
+				if len(chunks) > 0 {
+					k := rng.IntN(len(chunks))
+					require.Equal(t, k, claim(NewClaims(x), chunks, k, -1), "shorter than it is")
+					require.Equal(t, k, claim(NewClaims(x), chunks, k, 1), "longer than it is")
+					require.Equal(t, 0, claim(claims, chunks[k:], 0, 0), "it is claimed")
 				}
 			}
 			require.NoError(t, b.Release())
@@ -231,7 +246,7 @@ func TestDamage(t *testing.T) {
 		}
 		r := rootOf(b)
 		claims := NewClaims(b)
-		_ = claims.AddFree() && claims.AddChain(ch.last(), len(ch.refs)) && r.table.Check(b, claims) && r.index.Check(b, claims)
+		_ = claims.AddFree() && claim(claims, []chain{ch}, 0, 0) < 0 && r.table.Check(b, claims) && r.index.Check(b, claims)
 		_ = r.list.Check(b, claims, func([]uint32) bool { return true })
 	}
 	require.NoError(t, a.Release())

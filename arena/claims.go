@@ -1,5 +1,7 @@
 package arena
 
+import "slices"
+
 // Claims says which bytes of an arena have an owner, in units of 8 bytes. A walk over an arena of unknown origin
 // enters every block that it finds: two that share a byte cannot both be what they seem, and a store into one of them
 // would change the other.
@@ -43,16 +45,25 @@ func (c Claims) AddSpan(r Ref, n uint64) bool {
 	return uint64(r)%(ExtentSize>>refShift) == 0 && c.Add(r, roundUp(n, ExtentSize))
 }
 
-// AddChain claims the n blocks of a chain, of which r is the last. It reports whether they lie inside the arena, were
-// free, and the first of them leads nowhere.
-func (c Claims) AddChain(r Ref, n int) bool {
-	for ; n > 0; n-- {
-		if r%blockUnits != 0 || !c.Add(r, BlockSize) {
-			return false
+// AddChains claims the blocks of chains, of which last are the last ones, and overwrites both slices. It goes through all
+// chains at once, a block further in each, because most blocks have to come from memory. It returns -1, or which chain
+// has a block that does not lie inside the arena or was not free, or leads on behind its first.
+func (c Claims) AddChains(last []Ref, blocks []int) (bad int) {
+	for left := true; left; {
+		left = false
+		for k, r := range last {
+			if blocks[k] == 0 {
+				continue
+			}
+			if r%blockUnits != 0 || !c.Add(r, BlockSize) {
+				return k
+			}
+			last[k] = *At[Ref](c.a, r)
+			blocks[k]--
+			left = true
 		}
-		r = *At[Ref](c.a, r)
 	}
-	return r == 0
+	return slices.IndexFunc(last, func(r Ref) bool { return r != 0 })
 }
 
 // AddFree claims what the arena will hand out: the rests of spans, freed spans and free blocks.

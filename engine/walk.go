@@ -38,6 +38,15 @@ type walker struct {
 	claims arena.Claims
 
 	postings uint64 // entries in all pairs' lists
+	open     openChunks
+}
+
+// openChunks are some whose memory is to be claimed.
+type openChunks struct {
+	n      int
+	series [group]uint32
+	last   [group]arena.Ref
+	blocks [group]int
 }
 
 func damaged(format string, args ...any) error {
@@ -166,6 +175,9 @@ func (w *walker) records() error {
 		pairs += uint64(k)
 		return true
 	})
+	if err == nil {
+		err = w.claimOpen()
+	}
 	switch {
 	case err != nil:
 		return err
@@ -190,8 +202,13 @@ func (w *walker) record(i uint32, rec *record) (labels int, err error) {
 	case !w.a.Contains(rec.labels, 4):
 		return 0, damaged("labels of series %d", i)
 	}
-	if rec.chunk != 0 && (!rec.state.Valid() || rec.state.N > math.MaxInt16 || !w.open(rec)) {
-		return 0, damaged("open chunk of series %d", i)
+	if rec.chunk != 0 {
+		if !rec.state.Valid() || rec.state.N > math.MaxInt16 {
+			return 0, damaged("open chunk of series %d", i)
+		}
+		if err := w.openChunk(rec); err != nil {
+			return 0, err
+		}
 	}
 	n := *arena.At[uint32](w.a, rec.labels)
 	if n == 0 || n > maxKeySize/8 || !w.claims.Add(rec.labels, 4+4*uint64(n)) {
@@ -205,12 +222,30 @@ func (w *walker) record(i uint32, rec *record) (labels int, err error) {
 	return int(n), nil
 }
 
-// open claims the memory of an open chunk. It reports whether it is as much as the chunk needs.
-func (w *walker) open(rec *record) bool {
+// openChunk sees to it that the memory of an open chunk is claimed, and that it is as much as the chunk needs.
+func (w *walker) openChunk(rec *record) error {
 	if w.a.Layout() == 1 {
-		return claimOpen1(w.claims, rec)
+		if !claimOpen1(w.claims, rec) {
+			return damaged("open chunk of series %d", rec.index)
+		}
+		return nil
 	}
-	return w.claims.AddChain(rec.chunk, rec.state.Blocks())
+	o := &w.open
+	o.series[o.n], o.last[o.n], o.blocks[o.n] = rec.index, rec.chunk, rec.state.Blocks()
+	if o.n++; o.n < group {
+		return nil
+	}
+	return w.claimOpen()
+}
+
+func (w *walker) claimOpen() error {
+	o := &w.open
+	n := o.n
+	o.n = 0
+	if bad := w.claims.AddChains(o.last[:n], o.blocks[:n]); bad >= 0 {
+		return damaged("open chunk of series %d", o.series[bad])
+	}
+	return nil
 }
 
 // table checks that the table of series names series that exist, each once.

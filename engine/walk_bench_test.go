@@ -5,18 +5,16 @@ import "testing"
 // What the walk over an image costs a series: it is done for every image that is written and for every one that is
 // loaded.
 func BenchmarkWalk(b *testing.B) {
-	const series = 30_000
-	s := &stripe{reserve: 256 << 20}
+	const series, samples = 60_000, 60 // a stripe of 16 at a million series
+	s := &stripe{reserve: 1 << 30}
 	batches := benchBatches(series)
-	for k := range 3 {
+	for k := range samples {
 		for i := range batches {
 			x := &batches[i]
-			items := make([]uint32, len(x.Series))
-			for j := range items {
-				items[j] = uint32(j)
-				x.Samples[j] = sample(testNow.UnixMilli()+int64(k)*15_000, float64(k*j))
+			for j := range x.Samples {
+				x.Samples[j] = sample(testNow.UnixMilli()+int64(k)*15_000, float64(k*j%1000))
 			}
-			check(s.append(x, items, bounds{minT: earliest, maxT: 1 << 60}, &outcome{}))
+			check(s.appendAlone(x, bounds{minT: earliest, maxT: 1 << 60}, &outcome{}))
 		}
 	}
 	s.takePending(nil, 1)
