@@ -70,6 +70,9 @@ const (
 	// A chunk file is allocated ahead of need: as much again as it has, within these.
 	chunkAllocMin = 64 << 10
 	chunkAllocMax = 1 << 20
+	// spareMax is the largest buffer that is kept for the next time: all series of a stripe close a chunk together when a
+	// block range ends, and that is hours apart.
+	spareMax = 1 << 20
 )
 
 func newChunkStore(fsys disk.FS, dir string, stripe int, generation uint64) *chunkStore {
@@ -169,7 +172,10 @@ func (c *chunkStore) flushWriter(mu *sync.Mutex, w *chunkWriter) error {
 	n := len(w.inflight)
 	w.written += int64(n)
 	w.file.size.Store(w.written)
-	w.spare, w.inflight = w.inflight[:0], nil
+	if w.spare = w.inflight[:0]; cap(w.spare) > spareMax {
+		w.spare = nil
+	}
+	w.inflight = nil
 	mu.Unlock()
 	c.buffered.Add(-int64(n))
 	return nil

@@ -24,25 +24,35 @@ type replayer struct {
 	orders sync.Pool // of *order
 }
 
-// replayBuffered is the most of closed chunks that a stripe keeps for the next round: what all stripes keep, twice over
-// for their other buffers and twice again for the collector, is part of the memory that a start takes.
-const replayBuffered = 256 << 10
+const (
+	// replayStep is how many samples are added at a time, before chunks that were closed are looked after.
+	replayStep = 32 << 10
+	// replayBuffered is the most of closed chunks that a stripe keeps from one step to the next: what all stripes keep,
+	// twice over for their other buffers and twice again for the collector, is part of the memory that a start takes.
+	replayBuffered = 256 << 10
+)
 
 // Apply implements walio.Handler.
 func (p *replayer) Apply(stripe int, w []walio.StripeWindow) error {
 	p.t.e.cfg.crash("replay")
-	s := &p.t.stripes[stripe]
-	if err := p.apply(s, w); err != nil {
+	if err := p.apply(&p.t.stripes[stripe], w); err != nil {
 		return fmt.Errorf("engine: replay stripe %d of tenant %s: %w", stripe, p.t.id, err)
-	}
-	// A disk without room is no reason to fail here: what cannot be written stays in memory.
-	if s.chunks.buffered.Load() > replayBuffered {
-		_ = s.chunks.flush(&s.mu)
 	}
 	return nil
 }
 
+// apply makes the series first and adds the samples then: nothing between two samples can change what the second one
+// means.
 func (p *replayer) apply(s *stripe, w []walio.StripeWindow) error {
+	err := p.change(s, func() error { return p.defineAll(s, w) })
+	if err != nil {
+		return err
+	}
+	return p.putAll(s, w)
+}
+
+// change changes a stripe.
+func (p *replayer) change(s *stripe, do func() error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.a == nil {
@@ -53,14 +63,12 @@ func (p *replayer) apply(s *stripe, w []walio.StripeWindow) error {
 	s.replayed = true
 	defer s.guard()
 	s.begin()
-	err := p.applyWindows(s, w)
+	err := do()
 	s.end() // not deferred: a panic must find the stripe in the middle of a change
 	return err
 }
 
-// applyWindows makes the series first and adds the samples then: nothing between two samples can change what
-// the second one means.
-func (p *replayer) applyWindows(s *stripe, windows []walio.StripeWindow) error {
+func (p *replayer) defineAll(s *stripe, windows []walio.StripeWindow) error {
 	for _, w := range windows {
 		for _, r := range w.Runs {
 			var err error
@@ -76,14 +84,26 @@ func (p *replayer) applyWindows(s *stripe, windows []walio.StripeWindow) error {
 			}
 		}
 	}
+	return nil
+}
+
+func (p *replayer) putAll(s *stripe, windows []walio.StripeWindow) error {
 	o, _ := p.orders.Get().(*order)
 	if o == nil {
 		o = &order{}
 	}
 	defer p.orders.Put(o)
 	for c := (cursor{windows: windows}); o.load(&c, s.root.next); {
-		if err := p.put(s, o.samples); err != nil {
-			return err
+		for rest := o.samples; len(rest) > 0; {
+			n := min(len(rest), replayStep)
+			if err := p.change(s, func() error { return p.put(s, o.base, rest[:n]) }); err != nil {
+				return err
+			}
+			rest = rest[n:]
+			// A disk without room is no reason to fail here: what cannot be written stays in memory.
+			if s.chunks.buffered.Load() > replayBuffered {
+				_ = s.chunks.flush(&s.mu)
+			}
 		}
 	}
 	return nil
@@ -134,9 +154,9 @@ func (p *replayer) defineOne(s *stripe, def *walio.SeriesDef, hash uint64) error
 	return nil
 }
 
-// put adds ordered samples, a group of series at a time. While a group is added, the ends of the next one's open
+// put adds ordered samples, their times offsets from base, a group of series at a time. While a group is added, the ends of the next one's open
 // chunks are on their way from memory: fetched when they are needed, they would be most of what replay costs.
-func (p *replayer) put(s *stripe, samples []refSample) error {
+func (p *replayer) put(s *stripe, base int64, samples []walio.RefSample) error {
 	floor := p.t.floor.Load()
 	var (
 		groups                 [2]replayGroup
@@ -162,7 +182,7 @@ func (p *replayer) put(s *stripe, samples []refSample) error {
 				unknown += len(run)
 				continue
 			}
-			a, b := s.putRun(rec, run, floor)
+			a, b := s.putRun(rec, base, run, floor)
 			stored, stale = stored+a, stale+b
 		}
 		k = 1 - k
@@ -176,7 +196,7 @@ func (p *replayer) put(s *stripe, samples []refSample) error {
 
 // replayGroup is some series and samples of theirs.
 type replayGroup struct {
-	samples []refSample
+	samples []walio.RefSample
 	n       int // series; the samples of one follow each other
 	recs    [group]*record
 	ends    [group]int // in samples
@@ -184,12 +204,12 @@ type replayGroup struct {
 
 // gather takes the first of the samples, asks for the memory that they will need, and returns the others, which
 // follow in the same array.
-func (g *replayGroup) gather(s *stripe, samples []refSample) (rest []refSample) {
+func (g *replayGroup) gather(s *stripe, samples []walio.RefSample) (rest []walio.RefSample) {
 	var tails [group]arena.Ref
 	n, end := 0, 0
 	for ; n < group && end < len(samples); n++ {
-		index := samples[end].index
-		for end++; end < len(samples) && samples[end].index == index; end++ {
+		index := samples[end].Index
+		for end++; end < len(samples) && samples[end].Index == index; end++ {
 		}
 		g.recs[n], g.ends[n], tails[n] = nil, end, 0
 		if r := s.root.index.Get(s.a, index); r != 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rekindledb/rekindle/arena"
 	"github.com/rekindledb/rekindle/engine/xor"
+	"github.com/rekindledb/rekindle/walio"
 )
 
 // bounds are the limits that one request is judged by, fixed when it arrives.
@@ -157,9 +158,9 @@ func (s *stripe) put(rec *record, t int64, v uint64) {
 // runMax is how many samples putRun hands on at a time.
 const runMax = 16
 
-// putRun is put for samples of one series in order. It returns how many it stored: those behind the newest one,
-// from floor on. The rest are stale, or were given up on purpose.
-func (s *stripe) putRun(rec *record, samples []refSample, floor int64) (stored, stale int) {
+// putRun is put for samples of one series in order, their times offsets from base. It returns how many it stored: those
+// behind the newest one, from floor on. The rest are stale, or were given up on purpose.
+func (s *stripe) putRun(rec *record, base int64, samples []walio.RefSample, floor int64) (stored, stale int) {
 	var (
 		run    [runMax]xor.Sample
 		n      int
@@ -167,23 +168,23 @@ func (s *stripe) putRun(rec *record, samples []refSample, floor int64) (stored, 
 		first  = int64(math.MaxInt64)
 	)
 	for i := range samples {
-		x := &samples[i]
-		if x.t <= newest {
+		t := base + int64(samples[i].Offset)
+		if t <= newest {
 			stale++
 			continue
 		}
-		if x.t < floor {
+		if t < floor {
 			continue
 		}
 		if stored++; stored == 1 {
-			first = x.t
+			first = t
 		}
-		newest = x.t
+		newest = t
 		if n == runMax {
 			s.encodeRun(rec, run[:])
 			n = 0
 		}
-		run[n] = xor.Sample{T: x.t, V: x.v}
+		run[n] = xor.Sample{T: t, V: samples[i].V}
 		n++
 	}
 	if stored == 0 {

@@ -94,7 +94,7 @@ type RecoverOptions struct {
 	// Workers is the number of goroutines that decode and apply. Default GOMAXPROCS.
 	Workers int
 	// Window is how many float samples are decoded and applied together, unless one commit holds more; a new
-	// series counts as some. They take 16 bytes each. Default 3M.
+	// series counts as some. They take 16 bytes each. Default 6M.
 	Window int
 	// Progress is called, by one goroutine at a time, some times a second. May be nil.
 	Progress func(Progress)
@@ -136,7 +136,7 @@ type Result struct {
 	ScanTime, ReplayTime, RepairTime time.Duration
 }
 
-const defaultWindow = 3 << 20
+const defaultWindow = 6 << 20
 
 func (o RecoverOptions) withDefaults() RecoverOptions {
 	if o.Workers <= 0 {
