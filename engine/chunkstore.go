@@ -72,7 +72,7 @@ const (
 	chunkAllocMax = 1 << 20
 	// spareMax is the largest buffer that is kept for the next time: all series of a stripe close a chunk together when a
 	// block range ends, and that is hours apart.
-	spareMax = 1 << 20
+	spareMax = 256 << 10
 )
 
 func newChunkStore(fsys disk.FS, dir string, stripe int, generation uint64) *chunkStore {
