@@ -16,22 +16,22 @@ import (
 // What parts of a restart take on one core, in nanoseconds. Measured by "ingestbench forecast", which prints them, on an AMD
 // EPYC with 2 cores. They are where the learning begins: what they are wrong by, a few starts of a directory correct.
 const (
-	restartImageByte = 1.0  // read, hashed and walked
-	restartEntry     = 30   // of the log, decoded, whether or not an image has it
-	restartSample    = 40   // applied
-	restartName      = 550  // of a series, decoded, whether or not an image has the series
-	restartSeries    = 1200 // made
-	restartLogByte   = 9    // of a log of samples, all of which are applied
+	restartImageByte = 0.93 // read, hashed and walked
+	restartEntry     = 23   // of the log, decoded, whether or not an image has it
+	restartSample    = 36   // applied
+	restartName      = 240  // of a series, decoded, whether or not an image has the series
+	restartSeries    = 770  // made
+	restartLogByte   = 7    // of a log of samples, all of which are applied
 )
 
 const (
 	// restartProcess is what happens before Open: the program is loaded, flags are read, ports opened.
-	restartProcess = 25 * time.Millisecond
+	restartProcess = 21 * time.Millisecond
 	// restartLog is what a log takes that is short, but not empty.
-	restartLog = 15 * time.Millisecond
+	restartLog = 6 * time.Millisecond
 	// restartRest is what a start takes besides images and log before it was measured: locks, the catalogue, a
 	// new epoch, files to be synced.
-	restartRest = 8 * time.Millisecond
+	restartRest = 4 * time.Millisecond
 )
 
 // restartWork is what a restart has to do.
