@@ -30,6 +30,10 @@ type RecoverStats struct {
 	ImagesAhead int
 }
 
+// tailWindow is how many samples are applied together behind images. The memory that it takes, 16 bytes a sample, is on top of
+// that of the images, which is nearly all that there was before: a start in a group with little more must not be killed.
+const tailWindow = 3 << 20
+
 // recover brings a tenant back: images, then the log behind them. Nothing on disk is changed but torn ends
 // and damage that the log's rules say to repair, so that it can end at any moment and begin again.
 func (t *Tenant) recover(ctx context.Context, store *ckpt.Store, p *progress) error {
@@ -56,6 +60,9 @@ func (t *Tenant) recover(ctx context.Context, store *ckpt.Store, p *progress) er
 		AsideDir:   filepath.Join(t.e.cfg.Dir, asideDir, t.id), Ledger: filepath.Join(t.dir, ledgerFile),
 		Progress: p.log,
 		Logger:   t.e.cfg.Logger,
+	}
+	if t.recovered.ImageBytes > 0 {
+		opts.Window = tailWindow
 	}
 	if t.e.FailedStarts() >= carefulAfter {
 		done := t.recoverCarefully(store, cat.Epoch, &opts)
