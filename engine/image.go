@@ -80,7 +80,7 @@ const (
 
 	// A round takes copy buffers for all its stripes, and its last copies hold up a commit together.
 	roundStripes = 8
-	roundBytes   = 32 << 20
+	roundBytes   = 16 << 20
 	// roundApart is the longest time between two rounds that the writing of one is spread for.
 	roundApart = 30 * time.Second
 )
