@@ -75,9 +75,10 @@ bench-peers: build ## the same stream to Rekindle, Prometheus and Cortex as serv
 	cd bench/interop/cortex && $(GO) build -tags "netgo slicelabels" -o ../../../bin/cortex github.com/cortexproject/cortex/cmd/cortex
 	bin/ingestbench peers -out bench/results/$$(date -u +%F)-peers $(ARGS)
 
-ci: test ## what .ci/run calls: test, race, darwin, short fuzz, ring, e2e, interop
+ci: test ## what .ci/run calls: test, race, darwin, each benchmark once, short fuzz, ring, e2e, interop
 	GOOS=darwin $(GO) vet ./...
 	$(MAKE) race
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 	$(MAKE) fuzz FUZZTIME=5s
 	$(MAKE) ring
 	$(MAKE) e2e

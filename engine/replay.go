@@ -154,8 +154,9 @@ func (p *replayer) defineOne(s *stripe, def *walio.SeriesDef, hash uint64) error
 	return nil
 }
 
-// put adds ordered samples, their times offsets from base, a group of series at a time. While a group is added, the ends of the next one's open
-// chunks are on their way from memory: fetched when they are needed, they would be most of what replay costs.
+// put adds ordered samples, their times offsets from base, a group of series at a time. While a group is added, the ends
+// of the next one's open chunks are on their way from memory: fetched when they are needed, they would be most of what
+// replay costs.
 func (p *replayer) put(s *stripe, base int64, samples []walio.RefSample) error {
 	floor := p.t.floor.Load()
 	var (
