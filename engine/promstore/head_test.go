@@ -223,7 +223,8 @@ func sameAsHead(t *testing.T, rng *rand.Rand, head *tsdb.Head, q *Queryable, que
 
 		sameLabels(t, head, q, pick(rng, model.MetricNameLabel, "job", "zone", "once", "missing"), ms)
 	}
-	require.Greater(t, nonEmpty, questions/5, "too few of the questions have an answer to compare")
+	// About a third of them have. Of 50 it must not be chance that fails.
+	require.Greater(t, nonEmpty, questions/20, "too few of the questions have an answer to compare")
 }
 
 // sameLabels compares label names and values. The range holds the whole corpus: the head looks at its own range
