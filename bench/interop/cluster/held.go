@@ -78,10 +78,11 @@ var everySeries = func() (all [loadSeries]bool) {
 // account asks every ingester alone, and a user, what they hold of what was acknowledged, when the writer has ended.
 //
 //	user      every acknowledged sample
-//	ingester  as many writes as the distributor counts that this ingester acknowledged, all of them whole. Parts there may be
-//	          with fewer replicas than ingesters; when states change: the distributor looks into the ring once for each
-//	          series, and the ring may change meanwhile; and behind held sockets: requests wait there and come in at the same
-//	          time, so that of one some samples are too late, which is refused
+//	ingester  as many whole writes as the distributor counts that this ingester acknowledged. Of one that was under way when
+//	          it was killed, and had no answer, there may be a part. Of others there may be parts with fewer replicas than
+//	          ingesters; when states change: the distributor looks into the ring once for each series, and the ring may change
+//	          meanwhile; and behind held sockets: requests wait there and come in at the same time, so that of one some
+//	          samples are too late, which is refused
 //	together  every acknowledged sample at as many ingesters as the distributor waits for
 func (c *cluster) account(ctx context.Context, w *writer, acknowledged map[string]int, partsAllowed bool) error {
 	quorum := c.replicas/2 + 1
@@ -106,7 +107,11 @@ func (c *cluster) account(ctx context.Context, w *writer, acknowledged map[strin
 		if want, known := acknowledged[i.Name]; known {
 			parts := h.parts()
 			proc.Say("%s: %s alone holds %d writes, %d of them in part; it acknowledged %d", c.name, i.Name, len(h.samples), parts, want)
-			if len(h.samples) < want || parts > 0 && !partsAllowed {
+			whole := len(h.samples)
+			if !partsAllowed {
+				whole -= parts
+			}
+			if whole < want {
 				return fmt.Errorf("%s: %s acknowledged %d writes and holds %d, %d of them in part", c.name, i.Name, want, len(h.samples), parts)
 			}
 		}
