@@ -43,18 +43,30 @@ const (
 func (s *Store) Begin(stripe int) *Writer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	id, slot := s.next(stripe)
+	w := &Writer{store: s, stripe: stripe, Slot: id, slot: slot, All: !slot.whole, stage: begun}
+	slot.whole = false
+	s.stripes[stripe].writer = w
+	return w
+}
+
+// NeedsAll reports whether the next image of a stripe needs every extent: what the Writer's All will be.
+func (s *Store) NeedsAll(stripe int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, slot := s.next(stripe)
+	return !slot.whole
+}
+
+// next is where the next image of a stripe goes.
+func (s *Store) next(stripe int) (SlotID, *slot) {
 	id := SlotA
 	if e, ok := s.cat.newest(stripe); ok && (e.Slot == SlotA) == e.Synced {
 		// The newest image stays as it is. If it was never synced, the older one and the log are what a power cut
 		// leaves, and they stay.
 		id = SlotB
 	}
-	st := &s.stripes[stripe]
-	w := &Writer{store: s, stripe: stripe, Slot: id, slot: &st.slots[id], stage: begun}
-	w.All = !w.slot.whole
-	w.slot.whole = false
-	st.writer = w
-	return w
+	return id, &s.stripes[stripe].slots[id]
 }
 
 func (w *Writer) check(least, most stage) error {

@@ -50,9 +50,12 @@ func TestCopiesFitTheirBuffers(t *testing.T) {
 			}
 			at++
 			push(t, e, "t", b)
+			m := e.Tenant("t").images
+			size := m.size(0)
 			require.NoError(t, e.Checkpoint(t.Context()))
-			buf := &e.Tenant("t").images.bufs[0]
+			buf := &m.bufs[0]
 			require.Positive(t, buf.copy.Size())
+			require.InDelta(t, size, buf.copy.Size(), 1<<20, "rounds are planned by it")
 			require.GreaterOrEqual(t, cap(buf.data), buf.copy.Size(), "%d series", n)
 		}
 		require.NoError(t, e.Close())

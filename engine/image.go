@@ -166,12 +166,16 @@ func (m *imager) holdsLog(i int) bool {
 	return len(entries) < 2 || entries[len(entries)-1].Commit < s.root.drained
 }
 
-// changed is how many bytes the next image of the stripe will have, if it is not the first one into its slot.
-func (s *stripe) changed() int {
+// size is how many bytes the next image of a stripe has, as of now.
+func (m *imager) size(i int) int {
+	s := &m.t.stripes[i]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.a == nil {
+	switch {
+	case s.a == nil:
 		return 0
+	case m.store.NeedsAll(i):
+		return int(s.a.Size())
 	}
 	return s.a.Changed()
 }

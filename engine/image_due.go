@@ -58,7 +58,7 @@ func (m *imager) longest(list []tailOf, whole float64) (stripes []int) {
 			break
 		}
 		stripes = append(stripes, c.stripe)
-		size += m.t.stripes[c.stripe].changed()
+		size += m.size(c.stripe)
 		whole -= c.cost
 	}
 	return stripes
