@@ -36,11 +36,7 @@ func (r *imagesRun) latency(ctx context.Context) error {
 		first := watched[0]
 		images := watched[len(watched)-1].Metrics[metricImages] - first.Metrics[metricImages]
 		g.add(append(latencies(one.name, pushes), fmt.Sprint(int(images)))...)
-		cu := curve{Name: one.name, Dots: true}
-		for _, p := range pushes {
-			cu.Points = append(cu.Points, [2]float64{p.at.Sub(first.At).Seconds(), p.took * 1e3})
-		}
-		c.Curves = append(c.Curves, cu)
+		c.Curves = append(c.Curves, latencyCurve(one.name, first.At, pushes))
 		if one.boundary == 0 {
 			c.Marks = append(c.Marks, imageMarks(watched)...)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"slices"
 	"strconv"
+	"time"
 )
 
 var latencyColumns = []string{"", "pushes", "p50", "p99", "p99.9", "max"}
@@ -24,11 +25,11 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-// latencyCurve is a dot for each push: when it was due, in seconds since the first, and how many ms it took from then on.
-func latencyCurve(name string, pushes []push) curve {
+// latencyCurve is a dot for each push: when it was due, in seconds since a moment, and how many ms it took from then on.
+func latencyCurve(name string, since time.Time, pushes []push) curve {
 	c := curve{Name: name, Dots: true}
 	for _, p := range pushes {
-		c.Points = append(c.Points, [2]float64{p.at.Sub(pushes[0].at).Seconds(), p.took * 1e3})
+		c.Points = append(c.Points, [2]float64{p.at.Sub(since).Seconds(), p.took * 1e3})
 	}
 	return c
 }

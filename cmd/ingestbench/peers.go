@@ -226,12 +226,7 @@ func (r *peersRun) report() *report {
 		k.add(c.Name, series, figure(c.Ready), figure(c.ReadyCPU), figure(float64(c.ReadyPeak)/1e6), strconv.Itoa(c.AckedBefore), strconv.Itoa(c.FoundBefore), strconv.Itoa(c.Acked), strconv.Itoa(c.Found), figure(c.Stop), figure(c.Start))
 		l.add(append([]string{c.Name, series}, latencies("", c.Pushes)[1:]...)...)
 		if c.Series == r.cases[len(r.cases)-1].Series && len(c.Watched) > 0 {
-			first := c.Watched[0].At
-			cu := curve{Name: c.Name, Dots: true}
-			for _, p := range c.Pushes {
-				cu.Points = append(cu.Points, [2]float64{p.at.Sub(first).Seconds(), p.took * 1e3})
-			}
-			latency.Curves = append(latency.Curves, cu)
+			latency.Curves = append(latency.Curves, latencyCurve(c.Name, c.Watched[0].At, c.Pushes))
 			if c.Name == "Rekindle, HTTP" {
 				latency.Marks = imageMarks(c.Watched)
 			}

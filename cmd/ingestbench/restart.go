@@ -255,9 +255,16 @@ func (r *restartRun) report() *report {
 	l.add(latencies("after the restart", r.after)...)
 	rep.Tables = append(rep.Tables, g, l)
 	rep.Charts = append(rep.Charts, chart{Title: "Pushes at the pace of scrapes", X: "s since the first", Y: "ms", Log: true, Curves: []curve{
-		latencyCurve("before the kill", r.before), latencyCurve("after the restart", r.after),
+		sinceFirst("before the kill", r.before), sinceFirst("after the restart", r.after),
 	}})
 	return rep
+}
+
+func sinceFirst(name string, pushes []push) curve {
+	if len(pushes) == 0 {
+		return curve{Name: name}
+	}
+	return latencyCurve(name, pushes[0].at, pushes)
 }
 
 // dropCaches empties the page cache, which only root may ask for.

@@ -185,14 +185,10 @@ func TestRecoveryIsVisible(t *testing.T) {
 	}
 
 	close(db.recovered)
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		if code, _ := i.get(t, "ready"); code == 200 && health() == grpc_health_v1.HealthCheckResponse_SERVING {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("never ready")
-		}
-	}
+	eventually(t, patience, "ready", func() (bool, string) {
+		code, text := i.get(t, "ready")
+		return code == 200 && health() == grpc_health_v1.HealthCheckResponse_SERVING, text
+	})
 	_, metrics := i.get(t, "metrics")
 	for _, name := range []string{"cortex_request_duration_seconds_count{", `route="ready"`, "cortex_tcp_connections{", "cortex_ingester_inflight_push_requests", "go_goroutines", "process_start_time_seconds"} {
 		if !strings.Contains(metrics, name) {

@@ -31,15 +31,8 @@ func startReal(t *testing.T, dir string, flags ...string) *instance {
 	if i.url == "" {
 		t.Fatal(i.wait(t))
 	}
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		code, text := i.get(t, "ready")
-		if code == http.StatusOK {
-			return i
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(text)
-		}
-	}
+	eventually(t, patience, "ready", func() (bool, string) { code, text := i.get(t, "ready"); return code == http.StatusOK, text })
+	return i
 }
 
 func (i *instance) stop(t *testing.T) {
