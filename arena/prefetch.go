@@ -12,8 +12,8 @@ func (a *Arena) Prefetch(refs []Ref) {
 	}
 }
 
-// Prefetch is the same for addresses, of several arenas perhaps.
-func Prefetch(addrs []unsafe.Pointer) {
+// Prefetch is the same for addresses, of several arenas perhaps. They need not be those of anything.
+func Prefetch(addrs []uintptr) {
 	if len(addrs) > 0 {
 		prefetchAt(unsafe.SliceData(addrs), len(addrs))
 	}
@@ -23,4 +23,4 @@ func Prefetch(addrs []unsafe.Pointer) {
 func prefetch(base unsafe.Pointer, refs *Ref, n int)
 
 //go:noescape
-func prefetchAt(addrs *unsafe.Pointer, n int)
+func prefetchAt(addrs *uintptr, n int)

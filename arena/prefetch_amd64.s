@@ -14,7 +14,7 @@ next:
 	JNE        next
 	RET
 
-// func prefetchAt(addrs *unsafe.Pointer, n int)
+// func prefetchAt(addrs *uintptr, n int)
 TEXT ·prefetchAt(SB), NOSPLIT, $0-16
 	MOVQ addrs+0(FP), BX
 	MOVQ n+8(FP), CX

@@ -14,7 +14,7 @@ next:
 	BNE     next
 	RET
 
-// func prefetchAt(addrs *unsafe.Pointer, n int)
+// func prefetchAt(addrs *uintptr, n int)
 TEXT ·prefetchAt(SB), NOSPLIT, $0-16
 	MOVD addrs+0(FP), R1
 	MOVD n+8(FP), R2

@@ -2,10 +2,8 @@
 
 package arena
 
-import "unsafe"
-
 // Prefetch does nothing here.
 func (a *Arena) Prefetch([]Ref) {}
 
 // Prefetch does nothing here.
-func Prefetch([]unsafe.Pointer) {}
+func Prefetch([]uintptr) {}

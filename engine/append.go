@@ -91,7 +91,7 @@ func (t *Tenant) bounds(now time.Time) bounds {
 func (t *Tenant) place(b *Batch, bd bounds, o *outcome) error {
 	t.resolve(b)
 	w := &b.work
-	w.partition(len(t.stripes))
+	w.partition(b, len(t.stripes))
 	// Requests that arrive together begin at different stripes.
 	first := rand.IntN(len(t.stripes))
 	before := o.stored + o.newSeries
@@ -116,17 +116,18 @@ func (t *Tenant) place(b *Batch, bd bounds, o *outcome) error {
 }
 
 // partition orders the series of b by stripe.
-func (w *appendWork) partition(stripes int) {
-	w.order = slices.Grow(w.order[:0], len(w.stripes))[:len(w.stripes)]
+func (w *appendWork) partition(b *Batch, stripes int) {
+	w.order = slices.Grow(w.order[:0], len(b.Series))[:len(b.Series)]
 	clear(w.offsets[:])
-	for _, s := range w.stripes {
-		w.offsets[s+1]++
+	for i := range b.Series {
+		w.offsets[b.Series[i].Known.stripe+1]++
 	}
 	for i := range stripes {
 		w.offsets[i+1] += w.offsets[i]
 	}
 	next := w.offsets
-	for i, s := range w.stripes {
+	for i := range b.Series {
+		s := b.Series[i].Known.stripe
 		w.order[next[s]] = uint32(i)
 		next[s]++
 	}

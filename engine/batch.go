@@ -5,6 +5,10 @@ package engine
 //
 // Series[i] owns Samples[Series[i].Lo:Series[i].Hi], in the order in which they arrived.
 type Batch struct {
+	// Source fills the batch when Append has let it in, so that it can ask what is known of a series (Expect). Without
+	// one, the batch is as it will be stored.
+	Source Source
+
 	Series  []BatchSeries
 	Samples []Sample
 
@@ -31,6 +35,20 @@ type Batch struct {
 	work appendWork
 }
 
+// Source is a request that is decoded when its turn has come.
+type Source interface {
+	// Fill resets b and fills it. Append returns its error as it is.
+	Fill(b *Batch) error
+}
+
+// Fill decodes what Source holds, if there is one. Append does it.
+func (b *Batch) Fill() error {
+	if b.Source == nil {
+		return nil
+	}
+	return b.Source.Fill(b)
+}
+
 // BatchSeries names one series of a request.
 type BatchSeries struct {
 	// Key is the series' label set in canonical form: the bytes of the label fields of a remote write 1.0
@@ -43,6 +61,8 @@ type BatchSeries struct {
 	Key []byte
 	// Lo and Hi are the range in Batch.Samples.
 	Lo, Hi uint32
+	// Known is what Batch.Expect said of the series; zero if nothing, or from a decoder that doesn't ask.
+	Known Known
 
 	// hash is xxhash64 (seed 0) of Key, where it was needed. It places the series and never identifies it.
 	hash uint64
@@ -80,4 +100,5 @@ func (b *Batch) Reset() {
 	b.Invalid, b.InvalidText, b.InvalidReason = 0, "", ""
 	b.Discards = b.Discards[:0]
 	b.Scratch = b.Scratch[:0]
+	b.work.resolved, b.work.missed = 0, b.work.missed[:0]
 }

@@ -81,7 +81,7 @@
 //
 //	stripe.go stripe_append.go stripe_lookup.go                the stripe
 //	label.go record.go pending.go                              what lies in it
-//	append.go resolve.go trail.go tenant.go drain.go           a request, a commit
+//	append.go resolve.go guess.go trail.go tenant.go drain.go  a request, a commit
 //	chunkfile.go chunkstore.go chunkread.go                    closed chunks
 //	image.go shot.go walk.go image_due.go pace.go image_cut.go  images, and the log cut behind them
 //	layout1.go                                                 images of the layout before

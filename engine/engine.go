@@ -262,6 +262,11 @@ func (e *Engine) Append(ctx context.Context, tenant string, b *Batch) (AppendRes
 		return AppendResult{}, unavailable("%s", e.progress.get())
 	}
 	t := e.Tenant(tenant)
+	b.work.begin(t)
+	if err := b.Fill(); err != nil {
+		b.work.begin(nil)
+		return AppendResult{}, err
+	}
 	if t == nil {
 		var err error
 		if t, err = e.create(tenant); err != nil {

@@ -38,12 +38,12 @@ func testConfig(t testing.TB, change ...func(*Config)) Config {
 // appendAlone appends a batch whose series all belong to s.
 func (s *stripe) appendAlone(b *Batch, bd bounds, o *outcome) error {
 	w := &b.work
-	w.reset(len(b.Series), 1)
+	w.begin(nil)
 	for i := range b.Series {
 		b.Series[i].hash = xxhash.Sum64(b.Series[i].Key)
-		w.miss(i, 0, 0)
+		w.miss(b, i, Known{})
 	}
-	w.partition(1)
+	w.partition(b, 1)
 	return s.append(b, w.order, bd, o)
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
@@ -78,60 +79,109 @@ func (s *stripe) hasKey(set []uint32, key []byte) bool {
 // knownSet is a label set of a stripe whose key is at hand: that of the series found last, a neighbour of the next one
 // most likely. The labels that two sets share need not be fetched, since the known key has their bytes.
 type knownSet struct {
-	set   []uint32
-	key   []byte
-	sizes [knownLabels]uint16 // of the labels in key
+	set  arena.Ref // 0 if none is known
+	n    int       // labels
+	key  []byte
+	ends [knownLabels]uint16 // of the labels in key
 }
 
-// knownLabels is how many labels a set can have to be known.
+// knownLabels is how many labels a set can have to be known: one a bit.
 const knownLabels = 32
 
-func (k *knownSet) forget() { k.set, k.key = nil, nil }
+func (k *knownSet) forget() { k.set, k.n, k.key = 0, 0, nil }
 
-// is reports whether ref is the label set that key names, and if so makes it the known one.
-func (k *knownSet) is(s *stripe, ref arena.Ref, key []byte) bool {
-	set := s.pairsOf(ref)
-	if len(set) != len(k.set) {
-		return k.learn(s, set, key)
+// differing says where a set differs from one before, a bit a label. All bits are set if they can't be compared.
+func (s *stripe) differing(ref, before arena.Ref) uint32 {
+	if before == 0 {
+		return math.MaxUint32
 	}
-	// Bytes of both keys that were compared, and behind them those of labels that both sets have.
-	at, knownAt, shared := 0, 0, 0
-	known := k.set
-	k.set = nil // until all of it is compared
+	set, other := s.pairsOf(ref), s.pairsOf(before)
+	if len(set) != len(other) || len(set) > knownLabels {
+		return math.MaxUint32
+	}
+	differs := uint32(0)
 	for i, p := range set {
-		n := int(k.sizes[i])
-		if p == known[i] {
-			shared += n
-			continue
+		if p != other[i] {
+			differs |= 1 << i
 		}
-		b := s.pairBytes(arena.Ref(p))
-		end := at + shared + len(b)
-		if end > len(key) || string(key[at:at+shared]) != string(k.key[knownAt:knownAt+shared]) || string(key[at+shared:end]) != string(b) {
-			return false
-		}
-		k.sizes[i] = uint16(len(b))
-		at, knownAt, shared = end, knownAt+shared+n, 0
 	}
-	if string(key[at:]) != string(k.key[knownAt:]) {
-		return false
-	}
-	k.set, k.key = set, key
-	return true
+	return differs
 }
 
-// learn is is where nothing is known.
-func (k *knownSet) learn(s *stripe, set []uint32, key []byte) bool {
-	k.forget()
-	if !s.hasKey(set, key) {
-		return false
+// match reports whether m begins with the key of the set ref, and how many bytes that is. If so, the set is the known
+// one from then on. differs is where the set differs from the known one, see differing.
+func (k *knownSet) match(s *stripe, ref arena.Ref, differs uint32, m []byte) (size int, ok bool) {
+	set := s.pairsOf(ref)
+	if len(set) != k.n {
+		return k.learn(s, ref, set, m)
 	}
-	if len(set) <= knownLabels && len(key) <= math.MaxUint16 {
-		for i, p := range set {
-			k.sizes[i] = uint16(arena.At[pair](s.a, arena.Ref(p)).size)
+	// Bytes of m and of the known key that were compared.
+	at, from, moved := 0, 0, false
+	for d := differs; d != 0; d &= d - 1 {
+		i := bits.TrailingZeros32(d)
+		b := s.pairBytes(arena.Ref(set[i]))
+		begin, end := 0, int(k.ends[i])
+		if i > 0 {
+			begin = int(k.ends[i-1])
 		}
-		k.set, k.key = set, key
+		shared := k.key[from:begin]
+		if len(m)-at < len(shared)+len(b) || string(m[at:at+len(shared)]) != string(shared) {
+			return 0, false
+		}
+		at += len(shared)
+		if string(m[at:at+len(b)]) != string(b) {
+			return 0, false
+		}
+		at += len(b)
+		from, moved = end, moved || len(b) != end-begin
 	}
-	return true
+	shared := k.key[from:]
+	if len(m)-at < len(shared) || string(m[at:at+len(shared)]) != string(shared) {
+		return 0, false
+	}
+	at += len(shared)
+	if at > math.MaxUint16 {
+		k.forget()
+		return at, true
+	}
+	if moved {
+		k.move(s, set, differs)
+	}
+	k.set, k.key = ref, m[:at:at]
+	return at, true
+}
+
+// move finds the ends of the labels for a set that differs from the known one in the sizes of some.
+func (k *knownSet) move(s *stripe, set []uint32, differs uint32) {
+	before, end := uint16(0), uint16(0)
+	for i, p := range set {
+		size := k.ends[i] - before
+		if differs>>i&1 != 0 {
+			size = uint16(arena.At[pair](s.a, arena.Ref(p)).size)
+		}
+		before = k.ends[i]
+		end += size
+		k.ends[i] = end
+	}
+}
+
+// learn is match where nothing is known that would help.
+func (k *knownSet) learn(s *stripe, ref arena.Ref, set []uint32, m []byte) (size int, ok bool) {
+	k.forget()
+	for i, p := range set {
+		b := s.pairBytes(arena.Ref(p))
+		if len(m)-size < len(b) || string(m[size:size+len(b)]) != string(b) {
+			return 0, false
+		}
+		size += len(b)
+		if i < knownLabels {
+			k.ends[i] = uint16(size)
+		}
+	}
+	if len(set) <= knownLabels && size <= math.MaxUint16 {
+		k.set, k.n, k.key = ref, len(set), m[:size:size]
+	}
+	return size, true
 }
 
 // nextPair cuts the first label off a canonical key. ok is false if key is not canonical.

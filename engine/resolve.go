@@ -2,8 +2,6 @@ package engine
 
 import (
 	"math"
-	"slices"
-	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -13,101 +11,179 @@ import (
 // group is how many series are looked up together, so that their cache misses overlap.
 const group = 32
 
-// appendWork is a batch's working memory: by position in Batch.Series what is known of a series, and the positions
-// ordered by stripe.
+// appendWork is a batch's working memory: what is known of its series, and their positions ordered by stripe.
 type appendWork struct {
-	stripes []uint8
-	recs    []arena.Ref // in the stripe; 0 if the series was not found
-	missed  []uint32    // positions that the trail did not lead to
-	order   []uint32    // positions, stripe by stripe
-	offsets [maxStripes + 1]uint32
-	known   [maxStripes]knownSet
+	t        *Tenant // nil outside of Append, and if nothing can be guessed
+	ahead    guesses
+	asked    bool // Expect was called, so BatchSeries.Known is of this request
+	resolved int  // series of the batch that have been looked up, or need not be
+	missed   []uint32
+	order    []uint32 // positions, stripe by stripe
+	offsets  [maxStripes + 1]uint32
+	known    [maxStripes]knownSet
 }
 
-// resolve finds out which stripe each series of the batch belongs to and, as far as the trail leads, where its
-// record lies.
+// Known is where a series lies that a tenant has already.
+type Known struct {
+	rec    arena.Ref // 0 if it is not known
+	stripe uint8
+}
+
+// Expected is the series that Batch.Expect found at the beginning of labels.
+type Expected struct {
+	Known  Known
+	Size   int // of the key, in bytes; 0 if nothing was found
+	Labels int
+}
+
+// Expect is for a decoder that Append called (Batch.Source), before each series: m begins with the labels of the next
+// one, and left is how many will come, that one included, at a guess. If m begins with the key of the series that
+// followed when the one before was sent last, all that there is to say of its labels is how many bytes they have. It is
+// for the decoder to see that no label follows behind them, and to hand on what is known in BatchSeries.Known.
 //
 // Senders keep to an order, scrape after scrape. So the series that followed the one before when they were sent last
 // is most likely the next: its labels are compared with the request's, and if they are the same there is nothing to
-// hash and nothing to look up in a table. The trail is followed some steps ahead, so that records and label sets are
+// decode, to hash, and to look up in a table. The trail is followed some steps ahead, so that records and label sets are
 // on their way from memory when they are compared. A wrong guess costs a lookup under the stripe's lock, and a request
 // with too many of them goes on without guessing.
 //
 // No lock is held: label sets never change and never move, and neither does a record while Engine.appending is held.
-func (t *Tenant) resolve(b *Batch) {
-	w, n := &b.work, len(b.Series)
-	w.reset(n, len(t.stripes))
-	var ahead guesses
-	ahead.begin(t, 0, n)
-	for at := 0; at < n; {
-		if len(w.missed) > missesMin+at/missesShare {
-			for ; at < n; at++ {
-				b.Series[at].hash = xxhash.Sum64(b.Series[at].Key)
-				w.miss(at, t.stripeOf(b.Series[at].hash), 0)
-			}
-			return
+func (b *Batch) Expect(m []byte, left int) Expected {
+	w := &b.work
+	if w.t == nil || w.lost() {
+		return Expected{}
+	}
+	w.asked = true
+	for ; w.resolved < len(b.Series); w.resolved++ {
+		if b.Series[w.resolved].Known.rec == 0 {
+			w.lookUp(b, w.resolved, left)
 		}
-		g := ahead.next()
-		k := 0
-		for ; k < g.n; k++ {
-			stripe := g.stripes[k]
-			if !w.known[stripe].is(&t.stripes[stripe], g.recs[k].labels, b.Series[at+k].Key) {
-				break
-			}
-			w.stripes[at+k], w.recs[at+k] = stripe, g.refs[k]
+	}
+	if w.lost() {
+		return Expected{}
+	}
+	return w.follow(m, left)
+}
+
+// begin prepares for the series of a batch that have not been decoded yet, or not by a decoder that asks. Without a
+// tenant nothing will be guessed.
+func (w *appendWork) begin(t *Tenant) {
+	w.t, w.asked, w.resolved, w.missed = t, false, 0, w.missed[:0]
+	if t != nil {
+		w.ahead.reset(t)
+		for i := range w.known[:len(t.stripes)] {
+			w.known[i].forget()
 		}
-		if at += k; k > 0 && k == g.n || at == n {
-			continue
-		}
-		// A new series does not end the trail: what was to come here may come behind it.
-		next := g.at(k)
-		bs := &b.Series[at]
-		bs.hash = xxhash.Sum64(bs.Key)
-		stripe := t.stripeOf(bs.hash)
-		index, rec := t.stripes[stripe].findRecord(bs)
-		w.miss(at, stripe, rec)
-		if rec != 0 {
-			next = t.stripes[stripe].trail.get(index).next()
-		}
-		at++
-		ahead.begin(t, next, n-at)
 	}
 }
 
-// A request that the trail does not lead through is not guessed to its end: this many misses, and one of missesShare
-// series more.
+// resolve finds out which stripe each series of the batch belongs to and, as far as the trail leads, where its
+// record lies, of those that Expect has not found.
+func (t *Tenant) resolve(b *Batch) {
+	w := &b.work
+	if w.t == nil {
+		w.begin(t)
+	}
+	for n := len(b.Series); w.resolved < n; w.resolved++ {
+		bs := &b.Series[w.resolved]
+		if w.asked && bs.Known.rec != 0 {
+			continue
+		}
+		if w.lost() {
+			bs.hash = xxhash.Sum64(bs.Key)
+			w.miss(b, w.resolved, Known{stripe: t.stripeOf(bs.hash)})
+			continue
+		}
+		if x := w.follow(bs.Key, n-w.resolved); x.Size == len(bs.Key) {
+			bs.Known = x.Known
+		} else {
+			w.lookUp(b, w.resolved, n-w.resolved-1)
+		}
+	}
+	w.t = nil
+}
+
+// lost reports whether the trail does not lead through the request: more misses than a few, and one of missesShare
+// series.
+func (w *appendWork) lost() bool { return len(w.missed) > missesMin+w.resolved/missesShare }
+
 const (
 	missesMin   = 8
 	missesShare = 4
 )
 
+// follow compares the next guess with the beginning of m. A wrong one stays the next: a new series does not end the
+// trail, what was to come here may come behind it.
+func (w *appendWork) follow(m []byte, left int) Expected {
+	g, i := w.ahead.next(left)
+	if i == g.n {
+		return Expected{}
+	}
+	stripe := g.stripes[i]
+	s, known, set, differs := &w.t.stripes[stripe], &w.known[stripe], g.recs[i].labels, g.differs[i]
+	if g.before[i] != known.set {
+		differs = s.differing(set, known.set)
+	}
+	size, ok := known.match(s, set, differs, m)
+	if !ok {
+		return Expected{}
+	}
+	w.ahead.k++
+	return Expected{Known: Known{g.refs[i], stripe}, Size: size, Labels: len(s.pairsOf(set))}
+}
+
+// lookUp finds a series that was not guessed in the table, and goes on from there. left is how many series follow.
+func (w *appendWork) lookUp(b *Batch, at, left int) {
+	bs := &b.Series[at]
+	bs.hash = xxhash.Sum64(bs.Key)
+	stripe := w.t.stripeOf(bs.hash)
+	s := &w.t.stripes[stripe]
+	index, rec := s.findRecord(bs)
+	w.miss(b, at, Known{rec, stripe})
+	if rec == 0 {
+		return
+	}
+	next := s.trail.get(index).next()
+	if g, i := w.ahead.next(left); next != 0 && (i == g.n || g.series[i] != next) {
+		w.ahead.begin(next, left)
+	}
+}
+
+// miss says that the trail did not lead to the series at a position.
+func (w *appendWork) miss(b *Batch, at int, known Known) {
+	b.Series[at].Known = known
+	w.missed = append(w.missed, uint32(at))
+}
+
 func (t *Tenant) stripeOf(hash uint64) uint8 { return uint8(hash & uint64(len(t.stripes)-1)) }
 
 // learn lays the trail where it did not lead, now that all series are known but those that were refused.
 func (t *Tenant) learn(b *Batch) {
-	w := &b.work
-	for _, i := range w.missed {
+	for _, i := range b.work.missed {
 		if i > 0 {
-			t.link(w, int(i)-1)
+			t.link(b, int(i)-1)
 		}
-		t.link(w, int(i))
+		t.link(b, int(i))
 	}
 }
 
 // link notes where the record of the series at position i lies, and which one follows it.
-func (t *Tenant) link(w *appendWork, i int) {
-	if w.recs[i] == 0 {
+func (t *Tenant) link(b *Batch, i int) {
+	at := b.Series[i].Known
+	if at.rec == 0 {
 		return
 	}
 	next := uint64(0)
-	if i+1 < len(w.recs) && w.recs[i+1] != 0 {
-		s := &t.stripes[w.stripes[i+1]]
-		if next = s.ref(arena.At[record](s.a, w.recs[i+1]).index); next > math.MaxUint32 {
-			next = 0
+	if i+1 < len(b.Series) {
+		if then := b.Series[i+1].Known; then.rec != 0 {
+			s := &t.stripes[then.stripe]
+			if next = s.ref(arena.At[record](s.a, then.rec).index); next > math.MaxUint32 {
+				next = 0
+			}
 		}
 	}
-	s := &t.stripes[w.stripes[i]]
-	s.trail.note(arena.At[record](s.a, w.recs[i]).index, w.recs[i], uint32(next))
+	s := &t.stripes[at.stripe]
+	s.trail.note(arena.At[record](s.a, at.rec).index, at.rec, uint32(next))
 }
 
 // findRecord looks a series up in the table.
@@ -121,105 +197,4 @@ func (s *stripe) findRecord(bs *BatchSeries) (index uint32, rec arena.Ref) {
 		rec = s.root.index.Get(s.a, index)
 	}
 	return index, rec
-}
-
-func (w *appendWork) reset(n, stripes int) {
-	w.stripes = slices.Grow(w.stripes[:0], n)[:n]
-	w.recs = slices.Grow(w.recs[:0], n)[:n]
-	w.missed = w.missed[:0]
-	for i := range w.known[:stripes] {
-		w.known[i].forget()
-	}
-}
-
-// miss says that the trail did not lead to the series at position i.
-func (w *appendWork) miss(i int, stripe uint8, rec arena.Ref) {
-	w.stripes[i], w.recs[i] = stripe, rec
-	w.missed = append(w.missed, uint32(i))
-}
-
-// guesses are steps of the trail, taken ahead of the comparison so that it finds in the cache what it needs:
-//
-//	steps taken, records asked for  │  label sets asked for  │  compared
-//	        groups[2]               │       groups[1]        │  groups[0]
-type guesses struct {
-	t      *Tenant
-	groups [3]guessGroup
-	first  int    // of groups
-	ref    uint32 // of the next step, 0 if the trail ends
-	left   int    // steps
-}
-
-// guessGroup is the series of some steps.
-type guessGroup struct {
-	n       int
-	from    uint32 // ref of the first
-	stripes [guessed]uint8
-	refs    [guessed]arena.Ref
-	recs    [guessed]*record
-	after   [guessed]uint32 // ref of the series that follows
-}
-
-// guessed is how many steps are taken together: about as many cache lines as can be on their way.
-const guessed = 16
-
-// at is the ref of the series at step k, or behind the last one.
-func (g *guessGroup) at(k int) uint32 {
-	if k == 0 {
-		return g.from
-	}
-	return g.after[k-1]
-}
-
-// begin starts at the series ref, for up to n steps.
-func (g *guesses) begin(t *Tenant, ref uint32, n int) {
-	g.t, g.ref, g.left = t, ref, n
-	g.groups[0].n, g.groups[1].n = 0, 0
-	g.walk(&g.groups[1])
-	g.fetchLabels(&g.groups[1])
-	g.walk(&g.groups[2])
-	g.first = 0
-}
-
-// next returns the group whose turn it is, empty if the trail has ended.
-func (g *guesses) next() *guessGroup {
-	oldest := &g.groups[g.first]
-	g.first = (g.first + 1) % len(g.groups)
-	g.walk(oldest)
-	g.fetchLabels(&g.groups[(g.first+1)%len(g.groups)])
-	return &g.groups[g.first]
-}
-
-// walk takes the next steps and asks for the records.
-func (g *guesses) walk(to *guessGroup) {
-	t := g.t
-	mask := uint32(len(t.stripes) - 1)
-	var addrs [guessed]unsafe.Pointer
-	to.from = g.ref
-	ref, k := g.ref, 0
-	for n := min(g.left, guessed); k < n && ref != 0; k++ {
-		s := &t.stripes[ref&mask]
-		x := s.trail.get(ref >> t.log)
-		if x.record() == 0 {
-			ref = 0
-			break
-		}
-		to.stripes[k], to.refs[k] = uint8(ref&mask), x.record()
-		to.recs[k] = arena.At[record](s.a, x.record())
-		addrs[k] = unsafe.Pointer(to.recs[k])
-		ref = x.next()
-		to.after[k] = ref
-	}
-	to.n, g.ref = k, ref
-	g.left -= k
-	arena.Prefetch(addrs[:k])
-}
-
-// fetchLabels asks for the label sets of a group whose records are here by now.
-func (g *guesses) fetchLabels(of *guessGroup) {
-	var addrs [guessed]unsafe.Pointer
-	for k := range of.n {
-		addrs[k] = unsafe.Pointer(arena.At[uint32](g.t.stripes[of.stripes[k]].a, of.recs[k].labels))
-	}
-	arena.Prefetch(addrs[:of.n])
 }

@@ -84,8 +84,8 @@ func (s *stripe) appendLocked(b *Batch, items []uint32, samples int, bd bounds, 
 			if err != nil {
 				return err
 			}
-			if b.work.recs[item] == 0 && rec != nil {
-				b.work.recs[item] = s.a.RefOf(unsafe.Pointer(rec))
+			if known := &b.Series[item].Known; known.rec == 0 && rec != nil {
+				known.rec = s.a.RefOf(unsafe.Pointer(rec))
 			}
 		}
 		items = items[n:]

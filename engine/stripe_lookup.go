@@ -8,7 +8,7 @@ func (s *stripe) load(b *Batch, items []uint32, recs *[group]*record) {
 	known := 0
 	for i, item := range items {
 		recs[i], tails[i] = nil, 0
-		if r := b.work.recs[item]; r != 0 {
+		if r := b.Series[item].Known.rec; r != 0 {
 			recs[i] = arena.At[record](s.a, r)
 			tails[i] = recs[i].tail()
 			known++

@@ -31,17 +31,25 @@ func makeStep(rec arena.Ref, next uint32) step { return step(rec)<<32 | step(nex
 func (s step) record() arena.Ref { return arena.Ref(s >> 32) }
 func (s step) next() uint32      { return uint32(s) }
 
-// at returns the step of a series, nil if there is no room for one yet.
-func (t *trail) at(index uint32) *atomic.Uint64 {
+// trailLine is how many steps a cache line has.
+const trailLine = 8
+
+// leaf returns the leaf that has the step of a series, and where in it; nil if there is no room for one yet.
+func (t *trail) leaf(index uint32) (*trailLeaf, uint32) {
 	leaves := t.leaves.Load()
 	if leaves == nil || index>>trailLeafLog >= uint32(len(*leaves)) {
-		return nil
+		return nil, 0
 	}
-	leaf := (*leaves)[index>>trailLeafLog]
+	return (*leaves)[index>>trailLeafLog], index & (1<<trailLeafLog - 1)
+}
+
+// at returns the step of a series, nil if there is no room for one yet.
+func (t *trail) at(index uint32) *atomic.Uint64 {
+	leaf, i := t.leaf(index)
 	if leaf == nil {
 		return nil
 	}
-	return &leaf[index&(1<<trailLeafLog-1)]
+	return &leaf[i]
 }
 
 // get returns the step of a series, 0 if it is not known.

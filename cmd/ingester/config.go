@@ -123,6 +123,7 @@ var serverDefaults = map[string]string{
 	"server.grpc-max-concurrent-streams":                "1000",
 	"server.grpc.keepalive.min-time-between-pings":      "10s",
 	"server.grpc.keepalive.ping-without-stream-allowed": "true",
+	"server.grpc.num-workers":                           "100",   // stacks that have grown serve the next request too
 	"server.http-write-timeout":                         "2m30s", // outlives -querier.timeout
 }
 

@@ -14,8 +14,16 @@ import (
 
 // request is the memory that one push needs, kept for the next.
 type request struct {
+	message []byte
 	decoder *wire.Decoder
 	batch   engine.Batch
+	failed  error // of decoder
+}
+
+// Fill implements engine.Source.
+func (r *request) Fill(b *engine.Batch) error {
+	r.failed = r.decoder.DecodeMessage(wire.V1, r.message, b)
+	return r.failed
 }
 
 // requestKeepMax is the size of a message above which the memory that it needed is not kept.
@@ -49,10 +57,11 @@ func (s *Server) write(ctx context.Context, tenant string, message []byte) error
 	if len(message) <= requestKeepMax {
 		defer s.requests.Put(req)
 	}
-	if err := req.decoder.DecodeMessage(wire.V1, message, &req.batch); err != nil {
-		return s.undecoded(tenant, err)
-	}
+	req.message, req.failed = message, nil
 	stored, err := s.opts.Store.Append(ctx, tenant, &req.batch)
+	if req.failed != nil {
+		return s.undecoded(tenant, req.failed)
+	}
 	s.opts.Rates.Add(tenant, req.decoder.Rule(), stored)
 	return statusOf(ctx, guard.RefusalOf(ctx, err))
 }

@@ -18,7 +18,7 @@ import (
 
 // Store is what calls need of the engine.
 type Store interface {
-	// Append stores the samples of b and returns, when they are as safe as the sync class promises, how many are there now.
+	// Append has b filled by its Source, stores its samples and returns, when they are as safe as the sync class promises, how many are there now.
 	// An *engine.SampleError tells of samples that were refused while the others were stored; any other error means
 	// that the sender has to send the request again.
 	Append(ctx context.Context, tenant string, b *engine.Batch) (stored int, err error)
@@ -77,7 +77,11 @@ type Server struct {
 // New registers metrics on o.Registerer.
 func New(o Options) *Server {
 	s := &Server{opts: o}
-	s.requests.New = func() any { return &request{decoder: wire.NewDecoder(wire.DistributorOptions())} }
+	s.requests.New = func() any {
+		r := &request{decoder: wire.NewDecoder(wire.DistributorOptions())}
+		r.batch.Source = r
+		return r
+	}
 	s.unsorted = promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
 		Name: "cortex_ingester_out_of_order_labels_total",
 		Help: "Pushes refused because a series' labels were not sorted. A distributor sends that only if something is wrong with it.",

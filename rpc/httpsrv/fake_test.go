@@ -36,6 +36,9 @@ func (f *fake) Append(ctx context.Context, tenant string, b *engine.Batch) (int,
 	if f.during != nil {
 		f.during(ctx)
 	}
+	if err := b.Fill(); err != nil {
+		return 0, err
+	}
 	if f.discard {
 		return len(b.Samples), nil
 	}

@@ -31,9 +31,17 @@ type pushHandler struct {
 
 // request is the memory that one push needs, kept for the next.
 type request struct {
+	version wire.Version
 	body    []byte
 	decoder *wire.Decoder
 	batch   engine.Batch
+	failed  error // of decoder
+}
+
+// Fill implements engine.Source.
+func (r *request) Fill(b *engine.Batch) error {
+	r.failed = r.decoder.Decode(r.version, r.body, b)
+	return r.failed
 }
 
 // requestKeepMax is the size of a body above which a request's memory is not kept: the pool would otherwise
@@ -49,7 +57,11 @@ func newPushHandler(o *Options) *pushHandler {
 		rates:     o.Rates,
 		maxBody:   int64(o.Decoder.MaxMessageSize),
 	}
-	h.requests.New = func() any { return &request{decoder: wire.NewDecoder(o.Decoder)} }
+	h.requests.New = func() any {
+		r := &request{decoder: wire.NewDecoder(o.Decoder)}
+		r.batch.Source = r
+		return r
+	}
 	return h
 }
 
@@ -102,10 +114,11 @@ func (h *pushHandler) push(r *http.Request, version wire.Version) (stored int, n
 	if no := h.read(r, req, &ticket); no != nil {
 		return 0, no
 	}
-	if err := req.decoder.Decode(version, req.body, &req.batch); err != nil {
-		return 0, &guard.Refusal{Code: http.StatusBadRequest, Text: err.Error()}
-	}
+	req.version, req.failed = version, nil
 	stored, err := h.store.Append(r.Context(), tenant, &req.batch)
+	if req.failed != nil {
+		return 0, &guard.Refusal{Code: http.StatusBadRequest, Text: req.failed.Error()}
+	}
 	h.rates.Add(tenant, false, stored)
 	return stored, guard.RefusalOf(r.Context(), err)
 }

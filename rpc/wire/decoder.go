@@ -75,7 +75,8 @@ func DistributorOptions() Options { return Options{Nameless: true, SortedOnly: t
 
 // Decoder turns request bodies into batches. It keeps buffers, so keep it; one goroutine uses it at a time.
 type Decoder struct {
-	limits Options
+	limits   Options
+	usualKey int // a key of up to so many bytes, and names and values in it, are not too long
 
 	body     []byte // decompressed request
 	text     []byte // what labels and symbols are positions in: the request being walked
@@ -100,7 +101,7 @@ func NewDecoder(o Options) *Decoder {
 	o.MaxNameLength = limit(o.MaxNameLength, unlimited, unlimited)
 	o.MaxValueLength = limit(o.MaxValueLength, unlimited, unlimited)
 	o.MaxMetadataLength = limit(o.MaxMetadataLength, unlimited, unlimited)
-	return &Decoder{limits: o}
+	return &Decoder{limits: o, usualKey: min(o.MaxKeySize, o.MaxNameLength, o.MaxValueLength)}
 }
 
 const unlimited = int(^uint(0) >> 1)

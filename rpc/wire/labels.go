@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"unicode/utf8"
+
+	"github.com/rekindledb/rekindle/engine"
 )
 
 // Tags of the fields that a canonical key and a usual series consist of: number<<3 | wire type.
@@ -77,6 +79,18 @@ func (d *Decoder) canonicalKey(body []byte, p, e int) (end int, ok bool) {
 		return run.next, run.count > 0 && (ascii(key) || validKey(key))
 	}
 	return run.next, (ascii(key) || validKey(key)) && hasMetricName(key)
+}
+
+// expectedKey returns where the labels at the beginning of a TimeSeries, body[p:e], end, if they begin with those of the
+// series that the engine expects. Whether another label follows is for the caller to see. A key that was stored is in
+// canonical form; whether it is within the limits shows in its size, or canonicalKey will say.
+func (d *Decoder) expectedKey(body []byte, p, e int, b *engine.Batch) (end int, known engine.Known, ok bool) {
+	x := b.Expect(body[p:e], 1+(len(body)-e)/(e-p+2))
+	end = p + x.Size
+	if x.Size == 0 || x.Size > d.usualKey || x.Labels > d.limits.MaxLabelNames || !d.limits.Nameless && !hasMetricName(body[p:end]) {
+		return 0, engine.Known{}, false
+	}
+	return end, x.Known, true
 }
 
 // labelRun is how far the labels of a series have been walked.

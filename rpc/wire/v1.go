@@ -54,12 +54,16 @@ const (
 )
 
 // seriesV1 decodes the TimeSeries body[p:e]. One whose labels come first and in canonical form keeps them
-// where they are. All others, and all that have something wrong with them, are read once more, with the
-// labels collected.
+// where they are; those of one that is expected need not be looked at. All others, and all that have something wrong
+// with them, are read once more, with the labels collected.
 func (d *Decoder) seriesV1(body []byte, p, e int, b *engine.Batch) fault {
 	m := body[:e]
-	c := contents{firstSample: len(b.Samples)}
-	if end, ok := d.canonicalKey(body, p, e); ok {
+	end, known, ok := d.expectedKey(body, p, e, b)
+	if !ok {
+		end, ok = d.canonicalKey(body, p, e)
+	}
+	c := contents{firstSample: len(b.Samples), known: known}
+	if ok {
 		if f := d.fieldsV1(m, end, b, &c, false); f != faultNone {
 			return f
 		}
@@ -87,6 +91,7 @@ func (d *Decoder) sorted() bool {
 
 // contents is what a series has besides its labels. Its samples are those of the batch from firstSample on.
 type contents struct {
+	known                 engine.Known
 	firstSample           int
 	histograms, exemplars int
 	labelsSeen            bool
@@ -290,9 +295,10 @@ func (d *Decoder) addSeries(b *engine.Batch, key []byte, c *contents) fault {
 		}
 	}
 	b.Series = append(b.Series, engine.BatchSeries{
-		Key: key,
-		Lo:  uint32(c.firstSample),
-		Hi:  uint32(len(b.Samples)),
+		Key:   key,
+		Lo:    uint32(c.firstSample),
+		Hi:    uint32(len(b.Samples)),
+		Known: c.known,
 	})
 	return faultNone
 }
