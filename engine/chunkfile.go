@@ -108,6 +108,11 @@ func parseFileHead(b []byte) (h fileHead, err error) {
 	}, nil
 }
 
+// chunkSize is what appendChunk appends for so many bytes of data.
+func chunkSize(data int) int {
+	return (chunkHeadSize + data + chunkAlign - 1) / chunkAlign * chunkAlign
+}
+
 // appendChunk appends a chunk with its header, padded.
 func appendChunk(dst []byte, h chunkHead, data []byte) []byte {
 	at := len(dst)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -78,7 +79,11 @@ func (s *chunkScenario) run() {
 func (s *chunkScenario) add() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x := closedChunk{ref: uint64(len(s.all)), data: fmt.Sprint(len(s.all)) + string(make([]byte, s.rng.IntN(3000)))}
+	size := s.rng.IntN(3000)
+	if s.rng.IntN(8) == 0 {
+		size *= 23 // up to more than a block takes, with the header
+	}
+	x := closedChunk{ref: uint64(len(s.all)), data: fmt.Sprint(len(s.all)) + string(make([]byte, min(size, math.MaxUint16-8)))}
 	x.l = s.store.add(s.root, chunkHead{ref: x.ref, minT: int64(s.rng.IntN(3)) * blockRange, encoding: kindXOR}, []byte(x.data))
 	s.all = append(s.all, x)
 }

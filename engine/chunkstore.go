@@ -55,9 +55,8 @@ type chunkWriter struct {
 	f        disk.File  // nil until the first flush
 	file     *chunkFile // the same to readers
 	written  int64      // bytes in the file
-	inflight []byte     // being written at written
-	tail     []byte     // behind it
-	spare    []byte     // the other buffer
+	inflight chunkBuf   // being written at written
+	tail     chunkBuf   // behind it
 	synced   int64      // bytes known to be durable
 	named    bool       // the file's name is durable
 	unsure   bool       // a sync failed: the bytes behind synced must be written again before the next one counts
@@ -70,9 +69,6 @@ const (
 	// A chunk file is allocated ahead of need: as much again as it has, within these.
 	chunkAllocMin = 64 << 10
 	chunkAllocMax = 1 << 20
-	// spareMax is the largest buffer that is kept for the next time: all series of a stripe close a chunk together when a
-	// block range ends, and that is hours apart.
-	spareMax = 256 << 10
 )
 
 func newChunkStore(fsys disk.FS, dir string, stripe int, generation uint64) *chunkStore {
@@ -84,14 +80,15 @@ func newChunkStore(fsys disk.FS, dir string, stripe int, generation uint64) *chu
 // add appends a closed chunk and returns its place. Under the stripe's lock.
 func (c *chunkStore) add(r *root, h chunkHead, data []byte) link {
 	w := c.writer(r, rangeOf(h.minT))
-	before := len(w.tail)
 	off := w.end()
-	w.tail = appendChunk(w.tail, h, data)
-	c.buffered.Add(int64(len(w.tail) - before))
+	to := w.tail.room(chunkSize(len(data)))
+	before := len(to.data)
+	to.data = appendChunk(to.data, h, data)
+	c.buffered.Add(int64(len(to.data) - before))
 	return makeLink(w.head.id, off)
 }
 
-func (w *chunkWriter) end() int64 { return w.written + int64(len(w.inflight)+len(w.tail)) }
+func (w *chunkWriter) end() int64 { return w.written + int64(w.inflight.size()+w.tail.size()) }
 
 // writer returns the writer of a range; it makes one, with a new file id, if there is none.
 func (c *chunkStore) writer(r *root, rng int64) *chunkWriter {
@@ -102,8 +99,9 @@ func (c *chunkStore) writer(r *root, rng int64) *chunkWriter {
 	}
 	w := &chunkWriter{head: fileHead{stripe: uint32(c.stripe), generation: c.generation, rng: rng, id: r.nextFile}}
 	r.nextFile++
-	w.tail = w.head.append(w.tail)
-	c.buffered.Add(int64(len(w.tail)))
+	to := w.tail.room(fileHeadSize)
+	to.data = w.head.append(to.data)
+	c.buffered.Add(fileHeadSize)
 	c.writers = append(c.writers, w)
 	return w
 }
@@ -157,9 +155,8 @@ func (c *chunkStore) flushLocked(mu *sync.Mutex) error {
 
 func (c *chunkStore) flushWriter(mu *sync.Mutex, w *chunkWriter) error {
 	mu.Lock()
-	if len(w.inflight) == 0 && len(w.tail) > 0 {
-		// The two buffers change places. While one is written the other one grows: they must not be the same.
-		w.inflight, w.tail, w.spare = w.tail, w.spare[:0], nil
+	if len(w.inflight) == 0 {
+		w.inflight, w.tail = w.tail, nil
 	}
 	mu.Unlock()
 	if len(w.inflight) == 0 {
@@ -169,15 +166,13 @@ func (c *chunkStore) flushWriter(mu *sync.Mutex, w *chunkWriter) error {
 		return err
 	}
 	mu.Lock()
-	n := len(w.inflight)
-	w.written += int64(n)
+	done := w.inflight
+	w.written += int64(done.size())
 	w.file.size.Store(w.written)
-	if w.spare = w.inflight[:0]; cap(w.spare) > spareMax {
-		w.spare = nil
-	}
 	w.inflight = nil
 	mu.Unlock()
-	c.buffered.Add(-int64(n))
+	c.buffered.Add(-int64(done.size()))
+	done.free()
 	return nil
 }
 
@@ -196,12 +191,14 @@ func (c *chunkStore) write(w *chunkWriter) error {
 		c.files.m[w.head.id] = w.file
 		c.files.Unlock()
 	}
-	end := w.written + int64(len(w.inflight))
+	end := w.written + int64(w.inflight.size())
 	if err := w.f.Allocate(allocation(end)); err != nil && !disk.IsFull(err) {
 		return fmt.Errorf("engine: allocate %s: %w", name, err)
 	}
-	if _, err := w.f.WriteAt(w.inflight, w.written); err != nil {
-		return fmt.Errorf("engine: write %s: %w", name, err)
+	for _, b := range w.inflight {
+		if _, err := w.f.WriteAt(b.data, w.written+int64(b.off)); err != nil {
+			return fmt.Errorf("engine: write %s: %w", name, err)
+		}
 	}
 	return nil
 }
@@ -303,7 +300,7 @@ func (w *chunkWriter) rewrite() error {
 	return nil
 }
 
-// inMemory returns the bytes from l on if they have not reached a file. Under the stripe's lock.
+// inMemory returns the chunk at l, and what lies behind it, if it has not reached a file. Under the stripe's lock.
 func (c *chunkStore) inMemory(l link) []byte {
 	for _, w := range c.writers {
 		if w.head.id != l.file() {
@@ -313,10 +310,10 @@ func (c *chunkStore) inMemory(l link) []byte {
 		switch {
 		case off < 0:
 			return nil
-		case off < int64(len(w.inflight)):
-			return w.inflight[off:]
-		case off < int64(len(w.inflight)+len(w.tail)):
-			return w.tail[off-int64(len(w.inflight)):]
+		case off < int64(w.inflight.size()):
+			return w.inflight.from(int(off))
+		case off < int64(w.inflight.size()+w.tail.size()):
+			return w.tail.from(int(off) - w.inflight.size())
 		}
 	}
 	return nil
