@@ -43,7 +43,8 @@ type Config struct {
 	SegmentSize  int64 // default 16 MiB
 
 	// RestartTarget is how long replaying the log may take after a crash: a stripe is imaged when the tail
-	// behind the images would take longer. Default 300ms.
+	// behind the images would take longer. 0 = as long as reading the images takes, and 200ms at least: a shorter tail
+	// of many series would cost many images and hardly shorten the start.
 	RestartTarget time.Duration
 	// CheckpointDuration is the longest time between two images of a stripe that changes. Default 5m.
 	CheckpointDuration time.Duration
@@ -102,7 +103,6 @@ func (c Config) withDefaults() Config {
 		c.Instance = "rekindle"
 	}
 	def(&c.SyncInterval, 100*time.Millisecond)
-	def(&c.RestartTarget, 300*time.Millisecond)
 	def(&c.CheckpointDuration, 5*time.Minute)
 	def(&c.CreateGrace, 10*time.Minute)
 	def(&c.MetadataRetain, 10*time.Minute)
@@ -142,7 +142,7 @@ func (c Config) Validate() error {
 	bad(c.Dir != "", "no data directory")
 	bad(c.Stripes >= 1 && c.Stripes <= maxStripes && bits.OnesCount(uint(c.Stripes)) == 1, "%d stripes: not a power of two from 1 to %d", c.Stripes, maxStripes)
 	bad(c.SyncInterval > 0, "sync interval %v is not positive", c.SyncInterval)
-	bad(c.RestartTarget > 0, "restart target %v is not positive", c.RestartTarget)
+	bad(c.RestartTarget >= 0, "restart target %v is negative", c.RestartTarget)
 	bad(c.CheckpointDuration > 0, "checkpoint duration %v is not positive", c.CheckpointDuration)
 	bad(c.CheckpointRate >= 0, "checkpoint rate %d is negative", c.CheckpointRate)
 	bad(c.CreateGrace >= 0, "create grace period %v is negative", c.CreateGrace)

@@ -201,7 +201,21 @@ func (t *Tenant) tailBudget() float64 {
 	t.e.forecast.Lock()
 	speed := t.e.forecast.speed
 	t.e.forecast.Unlock()
-	return float64(t.e.cfg.RestartTarget) * restartCores(len(t.stripes)) / float64(speed.log(caution*1000)) * 1000
+	return float64(t.restartTarget()) * restartCores(len(t.stripes)) / float64(speed.log(caution*1000)) * 1000
+}
+
+// restartTargetMin is the least that the log may take if it may take as long as the images.
+const restartTargetMin = 200 * time.Millisecond
+
+func (t *Tenant) restartTarget() time.Duration {
+	if d := t.e.cfg.RestartTarget; d > 0 {
+		return d
+	}
+	var w restartWork
+	for i := range t.stripes {
+		w.imageBytes += t.stripes[i].since.bytes.Load()
+	}
+	return max(w.images(len(t.stripes)), restartTargetMin)
 }
 
 // forecast holds what is known about restarts: the last one, and the speed that all so far have shown.

@@ -10,6 +10,22 @@ import (
 	"github.com/rekindledb/rekindle/arena/disk/faultfs"
 )
 
+// The tails that are let grow are those of the target, or without one, those whose replay takes as long as the images.
+func TestRestartTarget(t *testing.T) {
+	of := func(target time.Duration, imageBytes int64) time.Duration {
+		e := start(t, testConfig(t, func(c *Config) { c.RestartTarget, c.Stripes, c.Checkpoint = target, 2, false }))
+		var b Batch
+		add(&b, pod(0), sample(testNow.UnixMilli(), 1))
+		push(t, e, "t", &b)
+		tn := e.Tenant("t")
+		tn.stripes[1].since.bytes.Store(imageBytes)
+		return tn.restartTarget()
+	}
+	require.Equal(t, time.Millisecond, of(time.Millisecond, 1<<40))
+	require.Equal(t, restartTargetMin, of(0, 1<<20))
+	require.Equal(t, restartWork{imageBytes: 4 << 30}.images(2), of(0, 4<<30))
+}
+
 // What the forecast counts is what a restart finds: after random pushes and images, in the middle of all of it, after a
 // restart, and while an image is on its way that the kill will take.
 func TestForecastCountsWhatARestartFinds(t *testing.T) {

@@ -170,7 +170,7 @@ func (c *IngesterConfig) registerFlags(f *flag.FlagSet) {
 	f.BoolVar(&w.CheckpointEnabled, "ingester.checkpoint-enabled", true, "Write images of memory to disk, so that a restart replays only the end of the log.")
 	f.DurationVar(&w.CheckpointDuration, "ingester.checkpoint-duration", 5*time.Minute, "Longest time between two images of the same part of memory. They are written earlier when -ingester.restart-target asks for it.")
 	f.Int64Var(&w.CheckpointMaxRate, "ingester.checkpoint-max-write-rate", 0, "Bytes per second that writing images may take of the disk. 0 means no cap. A low cap can make restarts longer than -ingester.restart-target.")
-	f.DurationVar(&w.RestartTarget, "ingester.restart-target", 300*time.Millisecond, "Time that a restart may need to replay the log. Images are written as often as this needs.")
+	f.DurationVar(&w.RestartTarget, "ingester.restart-target", 0, "Time that a restart may need to replay the log; images are written as often as this needs. 0 means as long as reading the images takes, and 200ms at least.")
 	f.StringVar(&w.Sync, "ingester.wal-sync", syncInterval, "When an acknowledged write is safe from a power cut: interval (at most twice -ingester.wal-sync-interval later) or always (before it is acknowledged). Either is safe from a killed process at once.")
 	f.DurationVar(&w.SyncInterval, "ingester.wal-sync-interval", 100*time.Millisecond, "How often the log is synced to disk with -ingester.wal-sync=interval.")
 
@@ -212,7 +212,7 @@ func (c *Config) Validate() error {
 	check(w.Dir != "", "-ingester.wal-dir must name a directory")
 	check(w.CheckpointDuration > 0, "-ingester.checkpoint-duration=%v must be above 0", w.CheckpointDuration)
 	check(w.CheckpointMaxRate >= 0, "-ingester.checkpoint-max-write-rate=%d must not be negative", w.CheckpointMaxRate)
-	check(w.RestartTarget > 0, "-ingester.restart-target=%v must be above 0", w.RestartTarget)
+	check(w.RestartTarget >= 0, "-ingester.restart-target=%v must not be below 0", w.RestartTarget)
 	check(w.Sync == syncInterval || w.Sync == syncAlways, "-ingester.wal-sync=%q must be %s or %s", w.Sync, syncInterval, syncAlways)
 	check(c.Ingester.ImportDir == "" || w.Enabled && w.Recover, "-ingester.import-dir needs -ingester.wal-enabled and -ingester.recover-from-wal: what is imported is recovered from the disk")
 	n := c.Ingester.Stripes
