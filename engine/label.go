@@ -109,60 +109,42 @@ func (s *stripe) differing(ref, before arena.Ref) uint32 {
 }
 
 // match reports whether m begins with the key of the set ref, and how many bytes that is. If so, the set is the known
-// one from then on. differs is where the set differs from the known one, see differing.
+// one from then on; if not, none is. differs is where the set differs from the known one, see differing.
 func (k *knownSet) match(s *stripe, ref arena.Ref, differs uint32, m []byte) (size int, ok bool) {
-	set := s.pairsOf(ref)
+	set, known := s.pairsOf(ref), k.key
 	if len(set) != k.n {
 		return k.learn(s, ref, set, m)
 	}
-	// Bytes of m and of the known key that were compared.
-	at, from, moved := 0, 0, false
+	k.n = 0
+	at, from := 0, 0 // bytes of m and of the known key that were compared
 	for d := differs; d != 0; d &= d - 1 {
 		i := bits.TrailingZeros32(d)
 		b := s.pairBytes(arena.Ref(set[i]))
-		begin, end := 0, int(k.ends[i])
+		begin := 0 // in m
 		if i > 0 {
 			begin = int(k.ends[i-1])
 		}
-		shared := k.key[from:begin]
-		if len(m)-at < len(shared)+len(b) || string(m[at:at+len(shared)]) != string(shared) {
+		end := begin + len(b)
+		if end > len(m) || string(m[at:begin]) != string(known[from:from+begin-at]) || string(m[begin:end]) != string(b) {
 			return 0, false
 		}
-		at += len(shared)
-		if string(m[at:at+len(b)]) != string(b) {
-			return 0, false
+		longer := end - int(k.ends[i])
+		from += int(k.ends[i]) - at
+		at = end
+		if longer != 0 {
+			for j := i; j < len(set); j++ {
+				k.ends[j] += uint16(longer)
+			}
 		}
-		at += len(b)
-		from, moved = end, moved || len(b) != end-begin
 	}
-	shared := k.key[from:]
+	shared := known[from:]
 	if len(m)-at < len(shared) || string(m[at:at+len(shared)]) != string(shared) {
 		return 0, false
 	}
-	at += len(shared)
-	if at > math.MaxUint16 {
-		k.forget()
-		return at, true
+	if at += len(shared); at <= math.MaxUint16 {
+		k.set, k.n, k.key = ref, len(set), m[:at:at]
 	}
-	if moved {
-		k.move(s, set, differs)
-	}
-	k.set, k.key = ref, m[:at:at]
 	return at, true
-}
-
-// move finds the ends of the labels for a set that differs from the known one in the sizes of some.
-func (k *knownSet) move(s *stripe, set []uint32, differs uint32) {
-	before, end := uint16(0), uint16(0)
-	for i, p := range set {
-		size := k.ends[i] - before
-		if differs>>i&1 != 0 {
-			size = uint16(arena.At[pair](s.a, arena.Ref(p)).size)
-		}
-		before = k.ends[i]
-		end += size
-		k.ends[i] = end
-	}
 }
 
 // learn is match where nothing is known that would help.

@@ -12,7 +12,7 @@ import (
 func BenchmarkResolve(b *testing.B) {
 	for _, series := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprintf("series=%d", series), func(b *testing.B) {
-			e := start(b, testConfig(b, func(c *Config) { c.WAL, c.Stripes = false, 64 }))
+			e := start(b, testConfig(b, func(c *Config) { c.WAL, c.Stripes = false, 16 }))
 			batches := benchBatches(series)
 			bodies := make([][]byte, len(batches))
 			for i := range batches {
