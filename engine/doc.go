@@ -2,10 +2,11 @@
 //
 // # The life of a sample
 //
-//	rpc/wire      walks the request bytes once; a series is its canonical label bytes (Batch)
-//	admit         log failed, too much pending, recovery not done: 503 before anything is touched
-//	resolve       a series is guessed to be the one that followed the one before last time, and its labels are
-//	              compared; only where they differ is anything hashed and looked up. stripe = hash & (N-1)
+//	rpc/wire      walks the request bytes once, called by Append; a series is its canonical label bytes (Batch)
+//	resolve       a series is guessed to be the one that followed the one before last time, and its labels are compared,
+//	              by the decoder before it looks at them (Expect); only where they differ is anything checked, hashed
+//	              and looked up. stripe = hash & (N-1)
+//	admit         log failed, too much pending, recovery not done: 503 before anything is stored
 //	partition     the batch is taken stripe by stripe, in an order of its own
 //	stripe        under its lock: look up what was not found (labels are compared on every hit) or create; judge; append to the
 //	              open XOR chunk; put the sample among the stripe's pending entries
