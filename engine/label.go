@@ -82,7 +82,7 @@ type knownSet struct {
 	set  arena.Ref // 0 if none is known
 	n    int       // labels
 	key  []byte
-	ends [knownLabels]uint16 // of the labels in key
+	ends [knownLabels]uint32 // of the labels in key; while it is compared with another one, the sum of both may be in them
 }
 
 // knownLabels is how many labels a set can have to be known: one a bit.
@@ -133,7 +133,7 @@ func (k *knownSet) match(s *stripe, ref arena.Ref, differs uint32, m []byte) (si
 		at = end
 		if longer != 0 {
 			for j := i; j < len(set); j++ {
-				k.ends[j] += uint16(longer)
+				k.ends[j] += uint32(longer)
 			}
 		}
 	}
@@ -141,9 +141,8 @@ func (k *knownSet) match(s *stripe, ref arena.Ref, differs uint32, m []byte) (si
 	if len(m)-at < len(shared) || string(m[at:at+len(shared)]) != string(shared) {
 		return 0, false
 	}
-	if at += len(shared); at <= math.MaxUint16 {
-		k.set, k.n, k.key = ref, len(set), m[:at:at]
-	}
+	at += len(shared)
+	k.set, k.n, k.key = ref, len(set), m[:at:at]
 	return at, true
 }
 
@@ -157,10 +156,10 @@ func (k *knownSet) learn(s *stripe, ref arena.Ref, set []uint32, m []byte) (size
 		}
 		size += len(b)
 		if i < knownLabels {
-			k.ends[i] = uint16(size)
+			k.ends[i] = uint32(size)
 		}
 	}
-	if len(set) <= knownLabels && size <= math.MaxUint16 {
+	if len(set) <= knownLabels {
 		k.set, k.n, k.key = ref, len(set), m[:size:size]
 	}
 	return size, true

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -126,6 +127,24 @@ func TestResolve(t *testing.T) {
 			if k > 0 {
 				require.Equal(t, []uint32{0}, b.work.missed)
 			}
+		}
+	}
+}
+
+// TestResolveLongLabels follows a series by one that is long where it is short, and as long as a key can be.
+func TestResolveLongLabels(t *testing.T) {
+	e := start(t, testConfig(t, byHand, func(c *Config) { c.Stripes = 1 }))
+	for k := range 4 {
+		var b Batch
+		for i := range 6 {
+			at := i % 2 * 60_000
+			l := labels.FromStrings("a", strings.Repeat("x", 1+at+i), "b", "b", "c", strings.Repeat("y", 60_001-at), "d", "d")
+			add(&b, l, sample(testNow.UnixMilli()+int64(k), 1))
+		}
+		push(t, e, "t", &b)
+		requireResolved(t, e.Tenant("t"), &b)
+		if k > 1 {
+			require.Equal(t, []uint32{0}, b.work.missed)
 		}
 	}
 }
