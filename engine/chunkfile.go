@@ -108,7 +108,7 @@ func parseFileHead(b []byte) (h fileHead, err error) {
 	}, nil
 }
 
-// chunkSize is what appendChunk appends for so many bytes of data.
+// chunkSize is what a chunk of so many bytes takes in a file.
 func chunkSize(data int) int {
 	return (chunkHeadSize + data + chunkAlign - 1) / chunkAlign * chunkAlign
 }
@@ -165,8 +165,7 @@ func checkChunks(b []byte, head bool) error {
 		if err != nil {
 			return err
 		}
-		size := (chunkHeadSize + len(data) + chunkAlign - 1) / chunkAlign * chunkAlign
-		b = b[min(size, len(b)):]
+		b = b[min(chunkSize(len(data)), len(b)):]
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func InspectChunks(fsys disk.FS, name string, visit func(*ClosedChunk) error) (C
 			c.Ref, c.MinT, c.MaxT, c.Encoding = head.ref, head.minT, head.maxT, head.encoding
 			c.OutOfOrder = head.flags&outOfOrderChunk != 0
 			c.PrevFile, c.PrevOff, c.Data = head.prev.file(), head.prev.offset(), data
-			off += alignChunk(chunkHeadSize + len(data))
+			off += chunkSize(len(data))
 		}
 		c.End = int64(min(off, len(b)))
 		info.End = c.End
@@ -83,7 +83,7 @@ func InspectChunks(fsys disk.FS, name string, visit func(*ClosedChunk) error) (C
 // size was spared, it says.
 func nextChunk(b []byte, off int) int {
 	if len(b)-off >= chunkHeadSize {
-		at := off + alignChunk(chunkHeadSize+int(binary.LittleEndian.Uint16(b[off+4:])))
+		at := off + chunkSize(int(binary.LittleEndian.Uint16(b[off+4:])))
 		if at >= len(b) || isChunk(b[at:]) {
 			return min(at, len(b))
 		}
@@ -100,8 +100,6 @@ func isChunk(b []byte) bool {
 	_, _, err := parseChunk(b)
 	return err == nil
 }
-
-func alignChunk(n int) int { return (n + chunkAlign - 1) / chunkAlign * chunkAlign }
 
 func allZero(b []byte) bool {
 	for _, c := range b {
