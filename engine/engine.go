@@ -263,8 +263,8 @@ func (e *Engine) Append(ctx context.Context, tenant string, b *Batch) (AppendRes
 	}
 	t := e.Tenant(tenant)
 	b.work.begin(t)
+	defer b.work.ahead.end() // also of a request that is not decoded, or refused
 	if err := b.Fill(); err != nil {
-		b.work.begin(nil)
 		return AppendResult{}, err
 	}
 	if t == nil {

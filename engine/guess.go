@@ -15,12 +15,12 @@ import (
 //	                                       differ asked for
 //	  third                  second          next                           first
 type guesses struct {
-	t      *Tenant
+	t      *Tenant // nil outside of Append, and if nothing can be guessed
 	groups [4]guessGroup
-	first  int    // of groups
-	k      int    // in that: the next guess
-	ref    uint32 // of the step behind all groups, 0 if the trail ends
-	sets   [maxStripes]arena.Ref
+	first  int                   // of groups
+	k      int                   // in that: the next guess
+	ref    uint32                // of the step behind all groups, 0 if the trail ends
+	sets   [maxStripes]arena.Ref // the last one of each stripe that was compared
 }
 
 // guessGroup is the series of some steps.
@@ -37,28 +37,28 @@ type guessGroup struct {
 // guessed is how many steps are taken together. With more, more of them are in vain where a trail ends.
 const guessed = 8
 
-// reset forgets what belongs to an earlier request.
+// reset forgets what belongs to an earlier request: there is no guess until begin.
 func (g *guesses) reset(t *Tenant) {
-	g.t, g.first, g.k, g.ref = t, 0, 0, 0
-	for i := range g.groups {
-		g.groups[i].n = 0
-	}
-	clear(g.sets[:len(t.stripes)])
+	g.t, g.first, g.k = t, 0, 0
+	g.groups[0].n = 0
+	clear(g.sets[:])
 }
+
+// end says that nothing is to be guessed any more.
+func (g *guesses) end() { g.t = nil }
 
 // begin starts at the series ref, for up to n steps.
 func (g *guesses) begin(ref uint32, n int) {
 	g.first, g.k, g.ref = 0, 0, ref
-	first, next, second, third := &g.groups[0], &g.groups[1], &g.groups[2], &g.groups[3]
-	g.walk(first, n)
-	g.walk(next, n-guessed)
-	g.walk(second, n-2*guessed)
-	g.walk(third, n-3*guessed)
-	g.fetchLabels(first)
-	g.fetchLabels(next)
-	g.fetchLabels(second)
-	g.fetchPairs(first)
-	g.fetchPairs(next)
+	for i := range g.groups {
+		g.walk(&g.groups[i], n-i*guessed)
+	}
+	for i := range 3 {
+		g.fetchLabels(&g.groups[i])
+	}
+	for i := range 2 {
+		g.fetchPairs(&g.groups[i])
+	}
 }
 
 // next returns the group and the place in it of the next guess. There is none in an empty group. n is how many series
@@ -87,11 +87,10 @@ func (g *guesses) walk(to *guessGroup, n int) {
 	for n = min(n, guessed); k < n && ref != 0; k++ {
 		s := &t.stripes[ref&mask]
 		leaf, i := s.trail.leaf(ref >> t.log)
-		if leaf == nil {
-			ref = 0
-			break
+		var x step
+		if leaf != nil {
+			x = step(leaf[i].Load())
 		}
-		x := step(leaf[i].Load())
 		if x.record() == 0 {
 			ref = 0
 			break

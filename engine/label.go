@@ -66,14 +66,20 @@ func (s *stripe) appendKey(dst []byte, set arena.Ref) []byte {
 // hasKey reports whether a set is the one that key names. Hashes are no identity: there are printable label
 // values that collide under almost every seed.
 func (s *stripe) hasKey(set []uint32, key []byte) bool {
+	size, ok := s.beginsWithKey(key, set)
+	return ok && size == len(key)
+}
+
+// beginsWithKey reports whether m begins with the key of a set, and how many bytes that is.
+func (s *stripe) beginsWithKey(m []byte, set []uint32) (size int, ok bool) {
 	for _, p := range set {
 		b := s.pairBytes(arena.Ref(p))
-		if len(key) < len(b) || string(key[:len(b)]) != string(b) {
-			return false
+		if len(m)-size < len(b) || string(m[size:size+len(b)]) != string(b) {
+			return 0, false
 		}
-		key = key[len(b):]
+		size += len(b)
 	}
-	return len(key) == 0
+	return size, true
 }
 
 // knownSet is a label set of a stripe whose key is at hand: that of the series found last, a neighbour of the next one
@@ -115,7 +121,7 @@ func (k *knownSet) match(s *stripe, ref arena.Ref, differs uint32, m []byte) (si
 	if len(set) != k.n {
 		return k.learn(s, ref, set, m)
 	}
-	k.n = 0
+	k.forget()       // until all of it is compared
 	at, from := 0, 0 // bytes of m and of the known key that were compared
 	for d := differs; d != 0; d &= d - 1 {
 		i := bits.TrailingZeros32(d)
@@ -149,19 +155,15 @@ func (k *knownSet) match(s *stripe, ref arena.Ref, differs uint32, m []byte) (si
 // learn is match where nothing is known that would help.
 func (k *knownSet) learn(s *stripe, ref arena.Ref, set []uint32, m []byte) (size int, ok bool) {
 	k.forget()
+	if size, ok = s.beginsWithKey(m, set); !ok || len(set) > knownLabels {
+		return size, ok
+	}
+	end := uint32(0)
 	for i, p := range set {
-		b := s.pairBytes(arena.Ref(p))
-		if len(m)-size < len(b) || string(m[size:size+len(b)]) != string(b) {
-			return 0, false
-		}
-		size += len(b)
-		if i < knownLabels {
-			k.ends[i] = uint32(size)
-		}
+		end += arena.At[pair](s.a, arena.Ref(p)).size
+		k.ends[i] = end
 	}
-	if len(set) <= knownLabels {
-		k.set, k.n, k.key = ref, len(set), m[:size:size]
-	}
+	k.set, k.n, k.key = ref, len(set), m[:size:size]
 	return size, true
 }
 

@@ -13,10 +13,8 @@ const group = 32
 
 // appendWork is a batch's working memory: what is known of its series, and their positions ordered by stripe.
 type appendWork struct {
-	t        *Tenant // nil outside of Append, and if nothing can be guessed
 	ahead    guesses
-	asked    bool // Expect was called, so BatchSeries.Known is of this request
-	resolved int  // series of the batch that have been looked up, or need not be
+	resolved int // series of the batch that have been looked up, or need not be
 	missed   []uint32
 	order    []uint32 // positions, stripe by stripe
 	offsets  [maxStripes + 1]uint32
@@ -50,17 +48,13 @@ type Expected struct {
 // No lock is held: label sets never change and never move, and neither does a record while Engine.appending is held.
 func (b *Batch) Expect(m []byte, left int) Expected {
 	w := &b.work
-	if w.t == nil || w.lost() {
+	if w.ahead.t == nil {
 		return Expected{}
 	}
-	w.asked = true
 	for ; w.resolved < len(b.Series); w.resolved++ {
 		if b.Series[w.resolved].Known.rec == 0 {
 			w.lookUp(b, w.resolved, left)
 		}
-	}
-	if w.lost() {
-		return Expected{}
 	}
 	return w.follow(m, left)
 }
@@ -68,9 +62,9 @@ func (b *Batch) Expect(m []byte, left int) Expected {
 // begin prepares for the series of a batch that have not been decoded yet, or not by a decoder that asks. Without a
 // tenant nothing will be guessed.
 func (w *appendWork) begin(t *Tenant) {
-	w.t, w.asked, w.resolved, w.missed = t, false, 0, w.missed[:0]
+	w.resolved, w.missed = 0, w.missed[:0]
+	w.ahead.reset(t)
 	if t != nil {
-		w.ahead.reset(t)
 		for i := range w.known[:len(t.stripes)] {
 			w.known[i].forget()
 		}
@@ -81,17 +75,12 @@ func (w *appendWork) begin(t *Tenant) {
 // record lies, of those that Expect has not found.
 func (t *Tenant) resolve(b *Batch) {
 	w := &b.work
-	if w.t == nil {
+	if w.ahead.t == nil {
 		w.begin(t)
 	}
 	for n := len(b.Series); w.resolved < n; w.resolved++ {
 		bs := &b.Series[w.resolved]
-		if w.asked && bs.Known.rec != 0 {
-			continue
-		}
-		if w.lost() {
-			bs.hash = xxhash.Sum64(bs.Key)
-			w.miss(b, w.resolved, Known{stripe: t.stripeOf(bs.hash)})
+		if b.Source != nil && bs.Known.rec != 0 { // without one it may be of an earlier Append
 			continue
 		}
 		if x := w.follow(bs.Key, n-w.resolved); x.Size == len(bs.Key) {
@@ -100,7 +89,7 @@ func (t *Tenant) resolve(b *Batch) {
 			w.lookUp(b, w.resolved, n-w.resolved-1)
 		}
 	}
-	w.t = nil
+	w.ahead.end()
 }
 
 // lost reports whether the trail does not lead through the request: more misses than a few, and one of missesShare
@@ -115,12 +104,15 @@ const (
 // follow compares the next guess with the beginning of m. A wrong one stays the next: a new series does not end the
 // trail, what was to come here may come behind it.
 func (w *appendWork) follow(m []byte, left int) Expected {
+	if w.lost() {
+		return Expected{}
+	}
 	g, i := w.ahead.next(left)
 	if i == g.n {
 		return Expected{}
 	}
 	stripe := g.stripes[i]
-	s, known, set, differs := &w.t.stripes[stripe], &w.known[stripe], g.recs[i].labels, g.differs[i]
+	s, known, set, differs := &w.ahead.t.stripes[stripe], &w.known[stripe], g.recs[i].labels, g.differs[i]
 	if g.before[i] != known.set {
 		differs = s.differing(set, known.set)
 	}
@@ -132,12 +124,17 @@ func (w *appendWork) follow(m []byte, left int) Expected {
 	return Expected{Known: Known{g.refs[i], stripe}, Size: size, Labels: len(s.pairsOf(set))}
 }
 
-// lookUp finds a series that was not guessed in the table, and goes on from there. left is how many series follow.
+// lookUp finds a series that was not guessed in the table, and goes on from there. left is how many series follow. When
+// the trail is lost the stripe will find it, together with others.
 func (w *appendWork) lookUp(b *Batch, at, left int) {
-	bs := &b.Series[at]
+	t, bs := w.ahead.t, &b.Series[at]
 	bs.hash = xxhash.Sum64(bs.Key)
-	stripe := w.t.stripeOf(bs.hash)
-	s := &w.t.stripes[stripe]
+	stripe := t.stripeOf(bs.hash)
+	if w.lost() {
+		w.miss(b, at, Known{stripe: stripe})
+		return
+	}
+	s := &t.stripes[stripe]
 	index, rec := s.findRecord(bs)
 	w.miss(b, at, Known{rec, stripe})
 	if rec == 0 {
