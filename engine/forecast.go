@@ -152,16 +152,24 @@ func (s *tailSince) log(entry, name int64) {
 	s.name.Store(name)
 }
 
+// imageBytes is what the newest images of all stripes have.
+func (t *Tenant) imageBytes() (n int64) {
+	for i := range t.stripes {
+		n += t.stripes[i].since.bytes.Load()
+	}
+	return n
+}
+
 // restartWork counts what a restart of the tenant would find.
 func (t *Tenant) restartWork() (w restartWork) {
 	if t.wal == nil {
 		return w
 	}
+	w.imageBytes = t.imageBytes()
 	logged, created := t.logged.Load(), t.counts.created.Load()
 	entry, name := logged, created
 	for i := range t.stripes {
 		s := &t.stripes[i]
-		w.imageBytes += s.since.bytes.Load()
 		tail := s.tail.Load() + s.imaging.Load()
 		if tail == 0 {
 			continue // its image is moved on in the catalogue, with the log
@@ -207,15 +215,12 @@ func (t *Tenant) tailBudget() float64 {
 // restartTargetMin is the least that the log may take if it may take as long as the images.
 const restartTargetMin = 200 * time.Millisecond
 
+// restartTarget is how long replaying the tenant's log may take.
 func (t *Tenant) restartTarget() time.Duration {
 	if d := t.e.cfg.RestartTarget; d > 0 {
 		return d
 	}
-	var w restartWork
-	for i := range t.stripes {
-		w.imageBytes += t.stripes[i].since.bytes.Load()
-	}
-	return max(w.images(len(t.stripes)), restartTargetMin)
+	return max(restartWork{imageBytes: t.imageBytes()}.images(len(t.stripes)), restartTargetMin)
 }
 
 // forecast holds what is known about restarts: the last one, and the speed that all so far have shown.
