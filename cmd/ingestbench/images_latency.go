@@ -37,10 +37,10 @@ func (r *imagesRun) latency(ctx context.Context) error {
 		}
 		first, last := watched[0], watched[len(watched)-1]
 		row := latencies(one.name, pushes)
-		for _, d := range []float64{slowPushes(last, "0.005") - slowPushes(first, "0.005"), slowPushes(last, "0.01") - slowPushes(first, "0.01"), last.Metrics[metricImages] - first.Metrics[metricImages]} {
-			row = append(row, strconv.Itoa(int(d)))
+		for _, le := range []string{"0.005", "0.01"} {
+			row = append(row, strconv.Itoa(int(slowPushes(last, le)-slowPushes(first, le))))
 		}
-		g.add(row...)
+		g.add(append(row, strconv.Itoa(int(last.Metrics[metricImages]-first.Metrics[metricImages])))...)
 		c.Curves = append(c.Curves, latencyCurve(one.name, first.At, pushes))
 		if one.boundary == 0 {
 			c.Marks = append(c.Marks, imageMarks(watched)...)

@@ -260,6 +260,7 @@ func (r *restartRun) report() *report {
 	return rep
 }
 
+// sinceFirst is a latencyCurve that begins with the first push.
 func sinceFirst(name string, pushes []push) curve {
 	if len(pushes) == 0 {
 		return curve{Name: name}

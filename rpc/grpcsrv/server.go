@@ -18,7 +18,8 @@ import (
 
 // Store is what calls need of the engine.
 type Store interface {
-	// Append has b filled by its Source, stores its samples and returns, when they are as safe as the sync class promises, how many are there now.
+	// Append has b filled by its Source, stores its samples and returns, when they are as safe as the sync class promises,
+	// how many are there now.
 	// An *engine.SampleError tells of samples that were refused while the others were stored; any other error means
 	// that the sender has to send the request again.
 	Append(ctx context.Context, tenant string, b *engine.Batch) (stored int, err error)

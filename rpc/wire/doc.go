@@ -12,9 +12,9 @@
 // sorted by name, no name twice, no empty name or value, size, n and v in the least number of bytes. Senders
 // write exactly that, so a series is checked, hashed and passed on without copying a byte. Those of a 1.0 request that
 // come in the order of the scrape before need not even be checked: their bytes are compared with those of the series
-// that the engine expects next (Batch.Expect), which also finds it. What is not canonical but means a label set all the same (labels in another order, labels between samples, empty
-// values, unknown fields, long varints) is collected, sorted and written to Batch.Scratch. The key of a 2.0
-// series is always written there, from its symbols.
+// that the engine expects next (Batch.Expect), which also finds it. What is not canonical but means a label set all the
+// same (labels in another order, labels between samples, empty values, unknown fields, long varints) is collected, sorted
+// and written to Batch.Scratch. The key of a 2.0 series is always written there, from its symbols.
 //
 // # What is accepted
 //
