@@ -81,6 +81,9 @@ func (r *Region) Committed() uint64 { return r.committed }
 // Bytes is the committed range.
 func (r *Region) Bytes() []byte { return r.mem[:r.committed:r.committed] }
 
+// Reserved is the whole range, of which no more than what is committed may be touched.
+func (r *Region) Reserved() []byte { return r.mem }
+
 // Release gives the range back. Nothing may look at it afterwards.
 func (r *Region) Release() error {
 	mapped := r.mapped

@@ -100,5 +100,5 @@ func (b *Batch) Reset() {
 	b.Invalid, b.InvalidText, b.InvalidReason = 0, "", ""
 	b.Discards = b.Discards[:0]
 	b.Scratch = b.Scratch[:0]
-	b.work.resolved, b.work.missed = 0, b.work.missed[:0]
+	b.work.resolved, b.work.missed = 0, 0
 }

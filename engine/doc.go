@@ -3,9 +3,9 @@
 // # The life of a sample
 //
 //	rpc/wire      walks the request bytes once, called by Append; a series is its canonical label bytes (Batch)
-//	resolve       a series is guessed to be the one that followed the one before last time, and its labels are compared,
-//	              by the decoder before it looks at them (Expect); only where they differ is anything checked, hashed
-//	              and looked up. stripe = hash & (N-1)
+//	resolve       a series is guessed to be the one that followed the one before last time, and its labels are compared
+//	              with what the trail has of them, by the decoder before it looks at them (Expect); only where they
+//	              differ is anything checked, hashed and looked up. stripe = hash & (N-1)
 //	admit         log failed, too much pending, recovery not done: 503 before anything is stored
 //	partition     the batch is taken stripe by stripe, in an order of its own
 //	stripe        under its lock: look up what was not found (labels are compared on every hit) or create; judge; append to the
@@ -71,8 +71,8 @@
 //
 // Inside a stripe the arena, the root and the pending entries belong to the lock. Label bytes and the blocks of
 // lists never change, as far as they are filled, and never move: they are read without it by whoever learnt their
-// reference, or copied the list's head, under it. Of a record that is true of its labels and its index: a stripe's
-// trail (trail.go), which needs no lock, says where it lies. Nothing else that points into an arena leaves the lock; queries
+// reference, or copied the list's head, under it. Of a record that is true of its labels and its index: the tenant's
+// trail (trail.go), which is read without a lock, says where it lies. Nothing else that points into an arena leaves the lock; queries
 // copy, lockStep series at a time, and give way every so often. query.go says what a query sees.
 //
 // A stripe's mutation counter is odd while it is being changed. A panic in such a moment ends the process,
@@ -82,7 +82,8 @@
 //
 //	stripe.go stripe_append.go stripe_lookup.go                the stripe
 //	label.go record.go pending.go                              what lies in it
-//	append.go resolve.go guess.go trail.go tenant.go drain.go  a request, a commit
+//	append.go resolve.go trail.go trail_run.go                 a request
+//	tenant.go drain.go                                         a commit
 //	chunkfile.go chunkstore.go chunkread.go                    closed chunks
 //	image.go shot.go walk.go image_due.go pace.go image_cut.go  images, and the log cut behind them
 //	layout1.go                                                 images of the layout before

@@ -263,7 +263,7 @@ func (e *Engine) Append(ctx context.Context, tenant string, b *Batch) (AppendRes
 	}
 	t := e.Tenant(tenant)
 	b.work.begin(t)
-	defer b.work.ahead.end() // also of a request that is not decoded, or refused
+	defer b.work.end() // also of a request that is not decoded, or refused
 	if err := b.Fill(); err != nil {
 		return AppendResult{}, err
 	}

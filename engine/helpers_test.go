@@ -41,7 +41,7 @@ func (s *stripe) appendAlone(b *Batch, bd bounds, o *outcome) error {
 	w.begin(nil)
 	for i := range b.Series {
 		b.Series[i].hash = xxhash.Sum64(b.Series[i].Key)
-		w.miss(b, i, Known{})
+		b.Series[i].Known = Known{}
 	}
 	w.partition(b, 1)
 	return s.append(b, w.order, bd, o)

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"encoding/binary"
-	"math"
-	"math/bits"
 	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
@@ -79,91 +77,6 @@ func (s *stripe) beginsWithKey(m []byte, set []uint32) (size int, ok bool) {
 		}
 		size += len(b)
 	}
-	return size, true
-}
-
-// knownSet is a label set of a stripe whose key is at hand: that of the series found last, a neighbour of the next one
-// most likely. The labels that two sets share need not be fetched, since the known key has their bytes.
-type knownSet struct {
-	set  arena.Ref // 0 if none is known
-	n    int       // labels
-	key  []byte
-	ends [knownLabels]uint32 // of the labels in key; while it is compared with another one, the sum of both may be in them
-}
-
-// knownLabels is how many labels a set can have to be known: one a bit.
-const knownLabels = 32
-
-func (k *knownSet) forget() { k.set, k.n, k.key = 0, 0, nil }
-
-// differing says where a set differs from one before, a bit a label. All bits are set if they can't be compared.
-func (s *stripe) differing(ref, before arena.Ref) uint32 {
-	if before == 0 {
-		return math.MaxUint32
-	}
-	set, other := s.pairsOf(ref), s.pairsOf(before)
-	if len(set) != len(other) || len(set) > knownLabels {
-		return math.MaxUint32
-	}
-	differs := uint32(0)
-	for i, p := range set {
-		if p != other[i] {
-			differs |= 1 << i
-		}
-	}
-	return differs
-}
-
-// match reports whether m begins with the key of the set ref, and how many bytes that is. If so, the set is the known
-// one from then on; if not, none is. differs is where the set differs from the known one, see differing.
-func (k *knownSet) match(s *stripe, ref arena.Ref, differs uint32, m []byte) (size int, ok bool) {
-	set, known := s.pairsOf(ref), k.key
-	if len(set) != k.n {
-		return k.learn(s, ref, set, m)
-	}
-	k.forget()       // until all of it is compared
-	at, from := 0, 0 // bytes of m and of the known key that were compared
-	for d := differs; d != 0; d &= d - 1 {
-		i := bits.TrailingZeros32(d)
-		b := s.pairBytes(arena.Ref(set[i]))
-		begin := 0 // in m
-		if i > 0 {
-			begin = int(k.ends[i-1])
-		}
-		end := begin + len(b)
-		if end > len(m) || string(m[at:begin]) != string(known[from:from+begin-at]) || string(m[begin:end]) != string(b) {
-			return 0, false
-		}
-		longer := end - int(k.ends[i])
-		from += int(k.ends[i]) - at
-		at = end
-		if longer != 0 {
-			for j := i; j < len(set); j++ {
-				k.ends[j] += uint32(longer)
-			}
-		}
-	}
-	shared := known[from:]
-	if len(m)-at < len(shared) || string(m[at:at+len(shared)]) != string(shared) {
-		return 0, false
-	}
-	at += len(shared)
-	k.set, k.n, k.key = ref, len(set), m[:at:at]
-	return at, true
-}
-
-// learn is match where nothing is known that would help.
-func (k *knownSet) learn(s *stripe, ref arena.Ref, set []uint32, m []byte) (size int, ok bool) {
-	k.forget()
-	if size, ok = s.beginsWithKey(m, set); !ok || len(set) > knownLabels {
-		return size, ok
-	}
-	end := uint32(0)
-	for i, p := range set {
-		end += arena.At[pair](s.a, arena.Ref(p)).size
-		k.ends[i] = end
-	}
-	k.set, k.n, k.key = ref, len(set), m[:size:size]
 	return size, true
 }
 

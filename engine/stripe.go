@@ -76,8 +76,6 @@ type stripe struct {
 	last   arena.Ref // the label set made last, 0 if none
 	pairs  []uint32  // of the series being made
 
-	trail trail // needs no lock
-
 	room    uint64 // chunk memory that the request at hand may need: series that it makes must leave it
 	closing []byte // where closeChunk puts a chunk together
 }

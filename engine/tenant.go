@@ -28,6 +28,7 @@ type Tenant struct {
 	identity ckpt.Identity
 	log      uint // log2 of the number of stripes
 	stripes  []stripe
+	trail    atomic.Pointer[trail] // nil until something was sent
 
 	epoch   uint64
 	store   *ckpt.Store

@@ -1,96 +1,177 @@
 package engine
 
 import (
+	"encoding/binary"
+	"math"
+	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/rekindledb/rekindle/arena"
 )
 
-// trail is what a stripe remembers of the order in which its series are sent: 8 bytes a series, by index, of where
-// its record lies and which series came next in the request that had it last.
+// trail is what a tenant remembers of the order in which its series are sent, and of how the labels of each one differ
+// from those of the one before. Senders keep to an order, scrape after scrape, and what differs is little. It is read from
+// front to back while a request is, and says what comes next without a look at the series themselves.
 //
-//	step   record Ref in the upper half, ref of the next series in the lower; 0 = not known
+//	entries    [entry][entry]...[end]   [entry]...[end]   ...    runs: series in the order of a request
+//	places     by ref: where the entry of the series that follows begins; 0 if that is not known
 //
-// It belongs to the process, not to the image: a start begins without, and the first scrape lays it anew. It is read
-// and written without the stripe's lock. Where a record lies is true as long as the arena is; what comes next is a
-// guess, of any stripe, and whoever follows it compares the labels.
+//	entry   0        4        5        6       7
+//	        +--------+--------+--------+-------+------+------+---
+//	        | rec    | stripe | labels | edits | edit | edit | ...      rec 0: the run ends
+//	        +--------+--------+--------+-------+------+------+---
+//	edit    keep u16 | drop u8 | fresh u8 | fresh bytes
+//
+// An entry's edits make its series' key of the key before: they keep some bytes of that, leave some out, and put fresh
+// ones in; what is behind the last edit is kept. The first series of a run has no entry.
+//
+// A trail belongs to the process, not to the image: a start begins without, and the first scrape lays it anew. A run is
+// written before a place leads to it, and never changed: it is read without a lock. Where a record lies is true as long
+// as the arena is. When a trail is full another one takes its place; requests under way go on with the old one, whose
+// memory goes back when the last of them is done.
 type trail struct {
-	growing sync.Mutex
-	leaves  atomic.Pointer[[]*trailLeaf]
+	data   []byte          // entries
+	places []atomic.Uint32 // of which the first refs can be looked at
+	refs   atomic.Uint32
+
+	// Series since the trail was begun: in all requests, and those that were laid.
+	asked, laid atomic.Int64
+
+	laying sync.Mutex
+	memory trailMemory
+	end    uint32 // of the entries
 }
 
-type trailLeaf [1 << trailLeafLog]atomic.Uint64
+// trailMemory is outside the Go heap, which would keep twice its size.
+type trailMemory struct{ entries, places *arena.Region }
 
-const trailLeafLog = 9 // a page
+func (m trailMemory) release() { _, _ = m.entries.Release(), m.places.Release() }
 
-type step uint64
+const (
+	entryHead = 7
+	editHead  = 4
+	// runEnd is what is behind a run: as much as is read of a head. It is before the first one too, so that no place is 0.
+	runEnd = 8
 
-func makeStep(rec arena.Ref, next uint32) step { return step(rec)<<32 | step(next) }
+	// trailShare bounds a trail's entries: bytes a series. Those of the series of one target have 12 to 40.
+	trailShare = 48
+	trailMin   = 1 << 20
 
-func (s step) record() arena.Ref { return arena.Ref(s >> 32) }
-func (s step) next() uint32      { return uint32(s) }
+	// trailAge is how often each series must have been sent, on average, before a trail that is full is begun anew: part
+	// of what fills it is of an order that has changed since. A sender without an order pays for no more than that.
+	trailAge = 16
+)
 
-// trailLine is how many steps a cache line has.
-const trailLine = 8
-
-// leaf returns the leaf that has the step of a series, and where in it; nil if there is no room for one yet.
-func (t *trail) leaf(index uint32) (*trailLeaf, uint32) {
-	leaves := t.leaves.Load()
-	if leaves == nil || index>>trailLeafLog >= uint32(len(*leaves)) {
-		return nil, 0
-	}
-	return (*leaves)[index>>trailLeafLog], index & (1<<trailLeafLog - 1)
-}
-
-// at returns the step of a series, nil if there is no room for one yet.
-func (t *trail) at(index uint32) *atomic.Uint64 {
-	leaf, i := t.leaf(index)
-	if leaf == nil {
+// newTrail returns an empty trail, nil if the system gives no addresses for one.
+func newTrail() *trail {
+	entries, err := arena.Reserve(math.MaxUint32)
+	if err != nil {
 		return nil
 	}
-	return &leaf[i]
+	places, err := arena.Reserve(4 * math.MaxUint32)
+	if err != nil {
+		_ = entries.Release()
+		return nil
+	}
+	tr := &trail{data: entries.Reserved(), memory: trailMemory{entries, places}, end: runEnd}
+	p := places.Reserved()
+	tr.places = unsafe.Slice((*atomic.Uint32)(unsafe.Pointer(unsafe.SliceData(p))), len(p)/4)
+	runtime.AddCleanup(tr, trailMemory.release, tr.memory)
+	return tr
 }
 
-// get returns the step of a series, 0 if it is not known.
-func (t *trail) get(index uint32) step {
-	if x := t.at(index); x != nil {
-		return step(x.Load())
+// place returns where the entry of the series that follows one is, 0 if that is not known.
+func (tr *trail) place(ref uint64) uint32 {
+	if ref >= uint64(tr.refs.Load()) {
+		return 0
 	}
-	return 0
+	return tr.places[ref].Load()
 }
 
-// note remembers where a series' record lies and, unless next is 0, which series follows it.
-func (t *trail) note(index uint32, rec arena.Ref, next uint32) {
-	x := t.at(index)
-	if x == nil {
-		x = t.grow(index)
+// lay writes a run down and has the places of its series lead there. It returns false if there is no room.
+func (tr *trail) lay(r *run) bool {
+	at, ok := tr.write(r)
+	if ok {
+		for k, ref := range r.refs[:len(r.refs)-1] {
+			tr.places[ref].Store(at + r.behind[k])
+		}
+		tr.laid.Add(int64(len(r.refs))) // also keeps the memory until here
 	}
-	old := step(x.Load())
-	if next == 0 {
-		next = old.next()
-	}
-	if now := makeStep(rec, next); now != old {
-		x.Store(uint64(now))
-	}
+	return ok
 }
 
-// grow makes room for the step of a series.
-func (t *trail) grow(index uint32) *atomic.Uint64 {
-	t.growing.Lock()
-	defer t.growing.Unlock()
-	if x := t.at(index); x != nil {
-		return x
+func (tr *trail) write(r *run) (at uint32, ok bool) {
+	tr.laying.Lock()
+	defer tr.laying.Unlock()
+	refs := max(slices.Max(r.refs)+1, uint64(tr.refs.Load()))
+	if refs > math.MaxUint32 || tr.memory.places.Commit(4*refs) != nil {
+		return 0, false
 	}
-	var leaves []*trailLeaf // a copy: others read the old one
-	n := int(index>>trailLeafLog) + 1
-	if old := t.leaves.Load(); old != nil {
-		leaves = make([]*trailLeaf, max(n, len(*old)))
-		copy(leaves, *old)
-	} else {
-		leaves = make([]*trailLeaf, n)
+	tr.refs.Store(uint32(refs))
+	end := uint64(tr.end) + uint64(len(r.data)) + runEnd
+	if end > min(trailMin+refs*trailShare, math.MaxUint32) || tr.memory.entries.Commit(end) != nil {
+		return 0, false
 	}
-	leaves[n-1] = &trailLeaf{}
-	t.leaves.Store(&leaves)
-	return &leaves[n-1][index&(1<<trailLeafLog-1)]
+	at, tr.end = tr.end, uint32(end)
+	copy(tr.data[at:], r.data) // what is behind it reads as zero
+	return at, true
+}
+
+// old reports whether the trail has served long enough to be given up for a new one.
+func (tr *trail) old() bool { return tr.asked.Load() > int64(tr.refs.Load())*trailAge }
+
+// follower is how far along a trail a request is.
+type follower struct {
+	trail *trail // nil outside of Append, and if there is none
+	at    uint32 // where the next entry is; 0 if that is not known
+	key   []byte // of the series before it
+
+	// Records that append will want, to be asked for together.
+	recs [8]uintptr
+	n    uint
+}
+
+// next returns the series that is expected if m begins with its key, and goes on behind it. If not, it stays the next.
+func (f *follower) next(stripes []stripe, m []byte) Expected {
+	if f.at == 0 {
+		return Expected{}
+	}
+	data, p := f.trail.data, int(f.at)
+	head := binary.LittleEndian.Uint64(data[p:])
+	rec, stripe, labels, edits := arena.Ref(uint32(head)), uint8(head>>32), uint8(head>>40), uint8(head>>48)
+	if rec == 0 {
+		f.at = 0
+		return Expected{}
+	}
+	p += entryHead
+	key, at := f.key, 0
+	for ; edits > 0; edits-- {
+		e := binary.LittleEndian.Uint32(data[p:])
+		keep, drop, fresh := int(e&math.MaxUint16), int(e>>16&math.MaxUint8), int(e>>24)
+		p += editHead
+		mid := at + keep
+		end := mid + fresh
+		if end > len(m) || string(m[at:mid]) != string(key[:keep]) || string(m[mid:end]) != string(data[p:p+fresh]) {
+			return Expected{}
+		}
+		at, p, key = end, p+fresh, key[keep+drop:]
+	}
+	size := at + len(key)
+	if size > len(m) || string(m[at:size]) != string(key) {
+		return Expected{}
+	}
+	f.at, f.key = uint32(p), m[:size:size]
+	f.fetch(uintptr(unsafe.Pointer(arena.At[record](stripes[stripe].a, rec))))
+	return Expected{Known: Known{rec, stripe}, Size: size, Labels: int(labels)}
+}
+
+// fetch has a record come from memory.
+func (f *follower) fetch(rec uintptr) {
+	f.recs[f.n%uint(len(f.recs))] = rec
+	if f.n++; f.n%uint(len(f.recs)) == 0 {
+		arena.Prefetch(f.recs[:])
+	}
 }

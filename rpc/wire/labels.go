@@ -85,7 +85,7 @@ func (d *Decoder) canonicalKey(body []byte, p, e int) (end int, ok bool) {
 // series that the engine expects. Whether another label follows is for the caller to see. A key that was stored is in
 // canonical form; whether it is within the limits shows in its size, or canonicalKey will say.
 func (d *Decoder) expectedKey(body []byte, p, e int, b *engine.Batch) (end int, known engine.Known, ok bool) {
-	x := b.Expect(body[p:e], 1+(len(body)-e)/(e-p+2))
+	x := b.Expect(body[p:e])
 	end = p + x.Size
 	if x.Size == 0 || x.Size > d.usualKey || x.Labels > d.limits.MaxLabelNames || !d.limits.Nameless && !hasMetricName(body[p:end]) {
 		return 0, engine.Known{}, false
