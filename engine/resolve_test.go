@@ -145,9 +145,6 @@ func TestResolveLongLabels(t *testing.T) {
 		}
 		push(t, e, "t", &b)
 		requireResolved(t, e.Tenant("t"), &b)
-		if k > 1 {
-			require.Less(t, b.work.missed, len(b.Series)) // a run of the trail ends behind a long one
-		}
 	}
 }
 

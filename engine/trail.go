@@ -19,11 +19,12 @@ import (
 //	entries    [entry][entry]...[end]   [entry]...[end]   ...    runs: series in the order of a request
 //	places     by ref: where the entry of the series that follows begins; 0 if that is not known
 //
-//	entry   0        4        5        6       7
+//	entry   0        4                        6
 //	        +--------+--------+--------+-------+------+------+---
 //	        | rec    | stripe | labels | edits | edit | edit | ...      rec 0: the run ends
 //	        +--------+--------+--------+-------+------+------+---
-//	edit    keep u16 | drop u8 | fresh u8 | fresh bytes
+//	          32 bits   6        6         4
+//	edit    keep u15 | back u1 | drop u8 | fresh u8 | fresh bytes, or how far back they are u16
 //
 // An entry's edits make its series' key of the key before: they keep some bytes of that, leave some out, and put fresh
 // ones in; what is behind the last edit is kept. The first series of a run has no entry.
@@ -51,8 +52,17 @@ type trailMemory struct{ entries, places *arena.Region }
 func (m trailMemory) release() { _, _ = m.entries.Release(), m.places.Release() }
 
 const (
-	entryHead = 7
-	editHead  = 4
+	entryHead   = 6
+	entryStripe = 10 // bits of the head's last two bytes
+	entryLabels = 4
+
+	maxEntryLabels = 1<<(entryStripe-entryLabels) - 1
+	maxEntryEdits  = 1<<entryLabels - 1
+
+	editHead = 4
+	editBack = 1 << 15
+	maxKeep  = editBack - 1
+
 	// runEnd is what is behind a run: as much as is read of a head. It is before the first one too, so that no place is 0.
 	runEnd = 8
 
@@ -140,8 +150,9 @@ func (f *follower) next(stripes []stripe, m []byte) Expected {
 		return Expected{}
 	}
 	data, p := f.trail.data, int(f.at)
-	head := binary.LittleEndian.Uint64(data[p:])
-	rec, stripe, labels, edits := arena.Ref(uint32(head)), uint8(head>>32), uint8(head>>40), uint8(head>>48)
+	entry := binary.LittleEndian.Uint64(data[p:])
+	rec, stripe := arena.Ref(uint32(entry)), uint8(entry>>32>>entryStripe&(maxStripes-1))
+	labels, edits := int(entry>>32>>entryLabels&maxEntryLabels), int(entry>>32&maxEntryEdits)
 	if rec == 0 {
 		f.at = 0
 		return Expected{}
@@ -149,15 +160,22 @@ func (f *follower) next(stripes []stripe, m []byte) Expected {
 	p += entryHead
 	key, at := f.key, 0
 	for ; edits > 0; edits-- {
-		e := binary.LittleEndian.Uint32(data[p:])
-		keep, drop, fresh := int(e&math.MaxUint16), int(e>>16&math.MaxUint8), int(e>>24)
+		edit := binary.LittleEndian.Uint32(data[p:])
+		keep, drop, size := int(edit&maxKeep), int(edit>>16&math.MaxUint8), int(edit>>24)
 		p += editHead
+		fresh := p
+		if edit&editBack == 0 {
+			p += size
+		} else {
+			fresh -= int(binary.LittleEndian.Uint16(data[p:]))
+			p += 2
+		}
 		mid := at + keep
-		end := mid + fresh
-		if end > len(m) || string(m[at:mid]) != string(key[:keep]) || string(m[mid:end]) != string(data[p:p+fresh]) {
+		end := mid + size
+		if end > len(m) || string(m[at:mid]) != string(key[:keep]) || string(m[mid:end]) != string(data[fresh:fresh+size]) {
 			return Expected{}
 		}
-		at, p, key = end, p+fresh, key[keep+drop:]
+		at, key = end, key[keep+drop:]
 	}
 	size := at + len(key)
 	if size > len(m) || string(m[at:size]) != string(key) {
@@ -165,7 +183,7 @@ func (f *follower) next(stripes []stripe, m []byte) Expected {
 	}
 	f.at, f.key = uint32(p), m[:size:size]
 	f.fetch(uintptr(unsafe.Pointer(arena.At[record](stripes[stripe].a, rec))))
-	return Expected{Known: Known{rec, stripe}, Size: size, Labels: int(labels)}
+	return Expected{Known: Known{rec, stripe}, Size: size, Labels: labels}
 }
 
 // fetch has a record come from memory.

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"math"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/rekindledb/rekindle/arena"
 )
 
@@ -63,17 +65,19 @@ type run struct {
 	behind []uint32 // of each ref, where in data the entry behind it begins
 	key    []byte   // of the series added last
 
-	// The edit that has been begun, and what of the key before is kept behind it.
-	keep, drop, gap int
-	fresh           []byte
-	at              int // bytes of the key before that are accounted for
-	edits           int // of the entry
+	// The edit that has been begun, and how many bytes are kept behind it so far.
+	keep, drop int
+	fresh      []byte
+	kept       int
+	edits      int // of the entry
+
+	seen [256]uint16 // where in data fresh bytes are, by hash; perhaps in that of a run before
 }
 
 const (
 	runSize = 16 << 10 // a run that is longer than this ends
-	// editGap is how many bytes that are kept between two edits are rather written again.
-	editGap = 4
+	// trimmed is how many bytes of a label are written as they are. More are looked for in what was written before.
+	trimmed = 6
 )
 
 // add puts a series behind the others, unless it must be the first of another run.
@@ -86,12 +90,12 @@ func (r *run) add(ref uint64, bs *BatchSeries) bool {
 		var head [entryHead]byte
 		r.data, r.edits = append(r.data, head[:]...), 0
 		labels := r.turn(r.key, bs.Key)
-		if labels > math.MaxUint8 || r.edits > math.MaxUint8 {
+		if labels > maxEntryLabels || r.edits > maxEntryEdits || len(r.data) > math.MaxUint16 {
 			r.data = r.data[:at]
 			return false
 		}
 		binary.LittleEndian.PutUint32(r.data[at:], uint32(bs.Known.rec))
-		r.data[at+4], r.data[at+5], r.data[at+6] = bs.Known.stripe, uint8(labels), uint8(r.edits)
+		binary.LittleEndian.PutUint16(r.data[at+4:], uint16(bs.Known.stripe)<<entryStripe|uint16(labels)<<entryLabels|uint16(r.edits))
 	}
 	r.refs, r.behind, r.key = append(r.refs, ref), append(r.behind, uint32(len(r.data))), bs.Key
 	return true
@@ -100,98 +104,99 @@ func (r *run) add(ref uint64, bs *BatchSeries) bool {
 // turn writes the edits that turn one key into another, and returns how many labels that has. The labels of both are
 // sorted by name.
 func (r *run) turn(from, to []byte) (labels int) {
-	r.keep, r.drop, r.gap, r.at, r.fresh = 0, 0, 0, 0, r.fresh[:0]
-	for len(from) > 0 || len(to) > 0 {
-		a, fromRest, _ := nextPair(from)
-		b, toRest, _ := nextPair(to)
-		if string(a) == string(b) {
-			r.keepOn(len(a))
-			from, to = fromRest, toRest
+	r.keep, r.kept, r.drop, r.fresh = 0, 0, 0, r.fresh[:0]
+	for len(to) > 0 {
+		b, rest, _ := nextPair(to)
+		if bytes.HasPrefix(from, b) {
+			r.kept += len(b)
+			from, to = from[len(b):], rest
 			labels++
 			continue
 		}
-		x, y := partsOf(a), partsOf(b)
-		switch c := bytes.Compare(x.name, y.name); {
+		a, fromRest, _ := nextPair(from)
+		x, _, _ := splitPair(a)
+		y, _, _ := splitPair(b)
+		switch c := bytes.Compare(x, y); {
+		case len(a) > 0 && c < 0:
+			r.edit(len(a), nil)
+			from = fromRest
+			continue
 		case c == 0:
-			r.replace(a[:x.body], b[:y.body])
-			r.keepOn(x.size - x.body)
-			r.replace(a[x.size:x.value], b[y.size:y.value])
-			r.replace(a[x.value:], b[y.value:])
-			from, to = fromRest, toRest
-			labels++
-		case len(b) == 0 || len(a) > 0 && c < 0:
-			r.replace(a, nil)
+			r.replace(a, b)
 			from = fromRest
 		default:
-			r.replace(nil, b)
-			to = toRest
-			labels++
+			r.edit(0, b)
 		}
+		to = rest
+		labels++
 	}
-	r.edit()
+	r.edit(len(from), nil)
+	r.flush()
 	return labels
 }
 
-// pairParts is a label's name, and where in its canonical bytes there is: what comes behind its size, the size of the value,
-// the value.
-type pairParts struct {
-	name              []byte
-	body, size, value int
+// replace writes another label of the same name.
+func (r *run) replace(a, b []byte) {
+	if len(a) == len(b) {
+		lo, hi := 0, len(a)
+		for a[lo] == b[lo] {
+			lo++
+		}
+		for a[hi-1] == b[hi-1] {
+			hi--
+		}
+		if hi-lo <= trimmed {
+			r.kept += lo
+			r.edit(hi-lo, b[lo:hi])
+			r.kept = len(a) - hi
+			return
+		}
+	}
+	r.edit(len(a), b)
 }
 
-func partsOf(b []byte) pairParts {
-	name, value, ok := splitPair(b)
-	if !ok {
-		return pairParts{}
+// edit has the next drop bytes of the key before left out and fresh ones put in. It joins the edit before if nothing is
+// kept between them.
+func (r *run) edit(drop int, fresh []byte) {
+	if r.kept > 0 {
+		r.flush()
 	}
-	_, k := binary.Uvarint(b[1:])
-	body := 1 + k
-	_, k = binary.Uvarint(b[body+1:])
-	return pairParts{name: name, body: body, size: body + 1 + k + len(name) + 1, value: len(b) - len(value)}
+	r.drop += drop
+	r.fresh = append(r.fresh, fresh...)
 }
 
-// keepOn says that the next n bytes are in both keys.
-func (r *run) keepOn(n int) { r.gap, r.at = r.gap+n, r.at+n }
-
-// replace says that the next bytes, old, are others in the new key.
-func (r *run) replace(old, fresh []byte) {
-	n := 0
-	for n < min(len(old), len(fresh)) && old[n] == fresh[n] {
-		n++
-	}
-	r.keepOn(n)
-	if old, fresh = old[n:], fresh[n:]; len(old)+len(fresh) == 0 {
-		return
-	}
-	n = 0
-	for n < min(len(old), len(fresh)) && old[len(old)-1-n] == fresh[len(fresh)-1-n] {
-		n++
-	}
-	if r.drop+len(r.fresh) > 0 && r.gap <= editGap {
-		r.fresh = append(r.fresh, r.key[r.at-r.gap:r.at]...)
-		r.drop += r.gap
-	} else {
-		r.edit()
-		r.keep, r.drop, r.fresh = r.gap, 0, r.fresh[:0]
-	}
-	r.gap = 0
-	r.drop += len(old) - n
-	r.fresh = append(r.fresh, fresh[:len(fresh)-n]...)
-	r.at += len(old) - n
-	r.keepOn(n)
-}
-
-// edit ends the edit that has been begun, if one was.
-func (r *run) edit() {
+// flush writes the edit that has been begun, and begins another behind the bytes that are kept.
+func (r *run) flush() {
 	keep, drop, fresh := r.keep, r.drop, r.fresh
 	for drop+len(fresh) > 0 {
-		k, d, n := min(keep, math.MaxUint16), 0, 0
+		k, d, n := min(keep, maxKeep), 0, 0
 		if k == keep {
 			d, n = min(drop, math.MaxUint8), min(len(fresh), math.MaxUint8)
 		}
-		r.data = binary.LittleEndian.AppendUint16(r.data, uint16(k))
-		r.data = append(append(r.data, uint8(d), uint8(n)), fresh[:n]...)
+		head := uint32(k | d<<16 | n<<24)
+		here := len(r.data) + editHead
+		if at := r.find(fresh[:n]); at > 0 {
+			r.data = binary.LittleEndian.AppendUint32(r.data, head|editBack)
+			r.data = binary.LittleEndian.AppendUint16(r.data, uint16(here-at))
+		} else {
+			r.data = append(binary.LittleEndian.AppendUint32(r.data, head), fresh[:n]...)
+		}
 		keep, drop, fresh = keep-k, drop-d, fresh[n:]
 		r.edits++
 	}
+	r.keep, r.kept, r.drop, r.fresh = r.kept, 0, 0, r.fresh[:0]
+}
+
+// find returns where b was written before, 0 if it was not: then it will be, behind an edit's head.
+func (r *run) find(b []byte) (at int) {
+	if len(b) <= trimmed {
+		return 0
+	}
+	seen := &r.seen[xxhash.Sum64(b)%uint64(len(r.seen))]
+	at = int(*seen)
+	if at > 0 && at+len(b) <= len(r.data) && string(r.data[at:at+len(b)]) == string(b) {
+		return at
+	}
+	*seen = uint16(len(r.data) + editHead)
+	return 0
 }
