@@ -227,6 +227,9 @@ func (m *imager) take(ctx context.Context, stripes []int) error {
 		m.prepare(&m.t.stripes[i], &m.bufs[k])
 		mask |= 1 << i
 	}
+	for k := len(stripes); k < len(m.bufs); k++ {
+		m.bufs[k].reserve(0)
+	}
 	m.shots = m.shots[:0]
 	m.want.Store(mask)
 	m.t.wal.Kick()

@@ -49,7 +49,12 @@ type copyBuffer struct {
 	copy   arena.Copy
 	w      *ckpt.Writer // that the copy is for
 	holds  Holds        // of the stripe's lock for it
+	loose  int          // rounds in a row that needed much less than it has
 }
+
+// looseRounds is how often a buffer may be much too large before it is made smaller: the first images of a stripe, and
+// those of a burst of new series, need more than all that come after.
+const looseRounds = 8
 
 // copyStep is how much is copied under a stripe's lock at a time, before the commit that the image is of: some
 // 0.05 ms.
@@ -59,7 +64,11 @@ const copyStep = 256 << 10
 // a page fault every 4 KiB under the stripe's lock would take fifty times as long as the copy. Without memory for it the
 // copy makes its own.
 func (b *copyBuffer) reserve(size int) {
-	if size += size/8 + 1<<20; cap(b.data) >= size {
+	size += size/8 + 1<<20
+	if b.loose++; size > cap(b.data)*2/3 {
+		b.loose = 0
+	}
+	if cap(b.data) >= size && b.loose < looseRounds {
 		return
 	}
 	b.release()
@@ -82,7 +91,7 @@ func (b *copyBuffer) release() {
 	if b.region != nil {
 		_ = b.region.Release()
 	}
-	b.region, b.data = nil, nil
+	b.region, b.data, b.loose = nil, nil, 0
 }
 
 // prepare copies a stripe step by step while it is used. What changes meanwhile, shoot copies again: it has little
