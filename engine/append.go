@@ -89,8 +89,9 @@ func (t *Tenant) bounds(now time.Time) bounds {
 
 // place puts a batch into the stripes.
 func (t *Tenant) place(b *Batch, bd bounds, o *outcome) error {
-	t.resolve(b)
 	w := &b.work
+	t.resolve(b)
+	defer w.end()
 	w.partition(b, len(t.stripes))
 	// Requests that arrive together begin at different stripes.
 	first := rand.IntN(len(t.stripes))

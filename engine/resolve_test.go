@@ -133,6 +133,21 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// TestResolveTakenIn fills one batch again and again, as who takes series in does.
+func TestResolveTakenIn(t *testing.T) {
+	e := start(t, testConfig(t, byHand))
+	var b Batch
+	for k := range 6 {
+		b.Series, b.Samples = b.Series[:0], b.Samples[:0]
+		for i, l := range lookalikes(t)[k/2*10:] {
+			add(&b, l, sample(testNow.UnixMilli()+int64(k), float64(i)))
+		}
+		_, err := e.TakeIn(t.Context(), "t", &b)
+		require.NoError(t, err)
+		requireResolved(t, e.Tenant("t"), &b)
+	}
+}
+
 // TestResolveLongLabels follows a series by one that is long where it is short.
 func TestResolveLongLabels(t *testing.T) {
 	e := start(t, testConfig(t, byHand, func(c *Config) { c.Stripes = 1 }))

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// restarts measures what a restart of the ingester costs: killed in the middle of pushes at full speed and at the
+// restarts measures what a restart of the ingester costs: killed in the middle of pushes at full speed, twice, and at the
 // pace of scrapes, stopped in good order under load, and with a cold page cache. After each one everything that
 // was acknowledged is counted, what was not is sent again, and then every sample must be there once.
 func restarts(ctx context.Context, args []string) error {
@@ -23,17 +23,20 @@ func restarts(ctx context.Context, args []string) error {
 		if *paced < 1 {
 			return errors.New("-paced must be at least 1: a kill at the pace of scrapes is part of the measurement")
 		}
-		m.s.Scrapes += 2 * *paced
+		m.s.Scrapes += fastAgain + 2**paced
 		if err := m.prepare(); err != nil {
 			return err
 		}
-		r := &restartRun{measurement: m, fast: m.s.Scrapes - 2**paced, paced: *paced, emptyCache: *cold}
+		r := &restartRun{measurement: m, fast: m.s.Scrapes - fastAgain - 2**paced, paced: *paced, emptyCache: *cold}
 		if err := r.run(ctx); err != nil {
 			return err
 		}
 		return r.report().publish(*out)
 	})
 }
+
+// fastAgain is how many more scrapes come at full speed before the second kill there.
+const fastAgain = 10
 
 // newMeasurement makes one with the flags that commands over HTTP share.
 func newMeasurement(command string, series, scrapes int) (*measurement, *flag.FlagSet) {
@@ -99,7 +102,7 @@ func (r *restartRun) run(ctx context.Context) (err error) {
 	}
 	defer func() { r.server.kill() }()
 	r.stream = newStream(r.w, r.s)
-	for _, step := range []func(context.Context) error{r.atFullSpeed, r.atPace, r.cold, r.cleanly} {
+	for _, step := range []func(context.Context) error{r.atFullSpeed, r.atFullSpeedAgain, r.atPace, r.cold, r.cleanly} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -109,17 +112,27 @@ func (r *restartRun) run(ctx context.Context) (err error) {
 }
 
 func (r *restartRun) atFullSpeed(ctx context.Context) error {
+	return r.killAtFullSpeed(ctx, "killed at full speed", r.fast)
+}
+
+// atFullSpeedAgain shows how much of the time before was the machine's: what memory the server takes now was in use a
+// moment ago, while a virtual machine may have had to ask its host for that of the first start.
+func (r *restartRun) atFullSpeedAgain(ctx context.Context) error {
+	return r.killAtFullSpeed(ctx, "killed at full speed again", r.fast+fastAgain)
+}
+
+func (r *restartRun) killAtFullSpeed(ctx context.Context, name string, end int) error {
 	// In the middle of the last scrape.
-	err := r.pushUntil(ctx, r.fast, 0, int64(r.fast)*int64(r.w.Series())-int64(r.w.Series())/2, func() error { r.server.kill(); return nil })
+	err := r.pushUntil(ctx, end, 0, int64(end)*int64(r.w.Series())-int64(r.w.Series())/2, func() error { r.server.kill(); return nil })
 	if err != nil {
 		return err
 	}
-	return r.restart(ctx, restartEvent{Name: "killed at full speed"}, r.fast)
+	return r.restart(ctx, restartEvent{Name: name}, end)
 }
 
 func (r *restartRun) atPace(ctx context.Context) error {
 	r.stream.keep = true
-	end := r.fast + r.paced
+	end := r.fast + fastAgain + r.paced
 	err := r.pushUntil(ctx, end, r.w.Params().Interval, int64(end)*int64(r.w.Series())-int64(r.w.Series())/2, func() error { r.server.kill(); return nil })
 	if err != nil {
 		return err
@@ -239,10 +252,10 @@ func (r *restartRun) examine(ctx context.Context, e restartEvent, end int) (err 
 func (r *restartRun) report() *report {
 	rep := newReport(fmt.Sprintf("Restarts at %d series", r.w.Series()))
 	rep.Data = r.events
-	rep.note("%d scrapes at full speed, then %d at a pace of %v, %d writers, %d samples a request, default flags. Each stop comes in the middle of a scrape while pushes go on. "+
+	rep.note("%d and %d scrapes at full speed, then %d at a pace of %v, %d writers, %d samples a request, default flags. Each stop comes in the middle of a scrape while pushes go on. "+
 		"After each start all samples are counted; what had no answer is sent again; then every sample of the scrapes is there, once, and every metric adds up to what was sent. "+
 		"(At the pace of scrapes pushes go on first, to see the minute behind a restart.)",
-		r.fast, 2*r.paced, r.w.Params().Interval, r.s.Writers, r.s.Request)
+		r.fast, fastAgain, 2*r.paced, r.w.Params().Interval, r.s.Writers, r.s.Request)
 	g := grid{Title: "From the start of the process to ready, in seconds", Columns: []string{"", "stop", "ready", "forecast", "CPU", "images", "log", "image MB", "samples replayed", "acknowledged", "found", "sent"}}
 	for _, e := range r.events {
 		v := func(name string) float64 { return e.Metrics[name] }
