@@ -36,6 +36,7 @@ type imager struct {
 	copied chan struct{}
 	shots  []shot // the committer's while it has a claim, else the imager's
 	bufs   []copyBuffer
+	copies atomic.Int64 // bytes of bufs
 
 	segment uint64 // nextSegment while the log is being replayed
 
@@ -227,9 +228,14 @@ func (m *imager) take(ctx context.Context, stripes []int) error {
 		m.prepare(&m.t.stripes[i], &m.bufs[k])
 		mask |= 1 << i
 	}
-	for k := len(stripes); k < len(m.bufs); k++ {
-		m.bufs[k].reserve(0)
+	copies := 0
+	for k := range m.bufs {
+		if k >= len(stripes) {
+			m.bufs[k].reserve(0)
+		}
+		copies += len(m.bufs[k].data)
 	}
+	m.copies.Store(int64(copies))
 	m.shots = m.shots[:0]
 	m.want.Store(mask)
 	m.t.wal.Kick()

@@ -19,6 +19,8 @@ type Stats struct {
 
 	// Memory outside the Go heap, by purpose (arena.Purpose), in bytes.
 	Memory [arena.NumPurposes]uint64
+	// TrailBytes and CopyBytes are outside the Go heap too: the order of series, buffers for images.
+	TrailBytes, CopyBytes uint64
 	// ChunkBuffers is closed chunks that wait for their files, in bytes; on the Go heap.
 	ChunkBuffers int64
 	// PendingBytes wait for the log.
@@ -66,6 +68,9 @@ func (t *Tenant) Stats(st *Stats) {
 			st.ImageAge = max(st.ImageAge, s.imageAge())
 		}
 	}
+	if tr := t.trail.Load(); tr != nil {
+		st.TrailBytes = tr.bytes()
+	}
 	c := &t.counts
 	st.Requests, st.Stored, st.Duplicates, st.Created = c.requests.Load(), c.stored.Load(), c.duplicates.Load(), c.created.Load()
 	st.Discards = t.discards.list()
@@ -79,6 +84,7 @@ func (t *Tenant) Stats(st *Stats) {
 		t.images.mu.Lock()
 		st.Images = t.images.mu.stats
 		t.images.mu.Unlock()
+		st.CopyBytes = uint64(t.images.copies.Load())
 		t.store.Stats(&st.Store)
 	}
 }

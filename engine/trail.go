@@ -133,6 +133,13 @@ func (tr *trail) write(r *run) (at uint32, ok bool) {
 // old reports whether the trail has served long enough to be given up for a new one.
 func (tr *trail) old() bool { return tr.asked.Load() > int64(tr.refs.Load())*trailAge }
 
+// bytes is how much memory the trail takes.
+func (tr *trail) bytes() uint64 {
+	tr.laying.Lock()
+	defer tr.laying.Unlock()
+	return uint64(tr.end) + 4*uint64(tr.refs.Load())
+}
+
 // follower is how far along a trail a request is.
 type follower struct {
 	trail *trail // nil outside of Append, and if there is none

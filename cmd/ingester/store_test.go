@@ -120,6 +120,7 @@ func TestPushQueryRestart(t *testing.T) {
 		`cortex_ingester_memory_series_created_total{user="other"} 1`,
 		`cortex_request_duration_seconds_count{method="POST",route="api_v1_push",status_code="400",ws="false"} 2`,
 		`rekindle_memory_bytes{purpose="records"}`,
+		`rekindle_memory_bytes{purpose="order"}`,
 		"rekindle_restart_forecast_seconds",
 	} {
 		if !strings.Contains(metrics, line) {

@@ -69,6 +69,7 @@ func (e *Engine) Collect(to chan<- prometheus.Metric) {
 	}, len(summaries))
 	replays := newReplays()
 	var offHeap [arena.NumPurposes]float64
+	var trails, copies float64
 	var locks engine.Holds
 	var st engine.Stats
 	for _, t := range tenants {
@@ -85,6 +86,8 @@ func (e *Engine) Collect(to chan<- prometheus.Metric) {
 		for p, n := range st.Memory {
 			offHeap[p] += float64(n)
 		}
+		trails += float64(st.TrailBytes)
+		copies += float64(st.CopyBytes)
 		for i := range perTenant {
 			m := &perTenant[i]
 			to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&st), t.ID())
@@ -110,6 +113,8 @@ func (e *Engine) Collect(to chan<- prometheus.Metric) {
 	for p, n := range offHeap {
 		to <- prometheus.MustNewConstMetric(memory, prometheus.GaugeValue, n, arena.Purpose(p).String())
 	}
+	to <- prometheus.MustNewConstMetric(memory, prometheus.GaugeValue, trails, "order")
+	to <- prometheus.MustNewConstMetric(memory, prometheus.GaugeValue, copies, "copies")
 }
 
 // lockTimes is a histogram of what images cost pushes.
