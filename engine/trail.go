@@ -24,10 +24,11 @@ import (
 //	        | rec    | stripe | labels | edits | edit | edit | ...      rec 0: the run ends
 //	        +--------+--------+--------+-------+------+------+---
 //	          32 bits   6        6         4
-//	edit    keep u15 | back u1 | drop u8 | fresh u8 | fresh bytes, or how far back they are u16
+//	edit    keep u15 | elsewhere u1 | drop u8 | fresh u8 | fresh bytes, or where they are among the entries u32
 //
 // An entry's edits make its series' key of the key before: they keep some bytes of that, leave some out, and put fresh
-// ones in; what is behind the last edit is kept. The first series of a run has no entry.
+// ones in; what is behind the last edit is kept. The first series of a run has no entry. Labels alternate, within a target
+// and from metric to metric, so what is put in was often written before.
 //
 // A trail belongs to the process, not to the image: a start begins without, and the first scrape lays it anew. A run is
 // written before a place leads to it, and never changed: it is read without a lock. Where a record lies is true as long
@@ -40,6 +41,9 @@ type trail struct {
 
 	// Series since the trail was begun: in all requests, and those that were laid.
 	asked, laid atomic.Int64
+
+	// seen is where fresh bytes are among the entries, by hash. They may have been forgotten.
+	seen atomic.Pointer[[]atomic.Uint32]
 
 	laying sync.Mutex
 	memory trailMemory
@@ -59,16 +63,21 @@ const (
 	maxEntryLabels = 1<<(entryStripe-entryLabels) - 1
 	maxEntryEdits  = 1<<entryLabels - 1
 
-	editHead = 4
-	editBack = 1 << 15
-	maxKeep  = editBack - 1
+	editHead      = 4
+	editElsewhere = 1 << 15
+	maxKeep       = editElsewhere - 1
 
 	// runEnd is what is behind a run: as much as is read of a head. It is before the first one too, so that no place is 0.
 	runEnd = 8
 
-	// trailShare bounds a trail's entries: bytes a series. Those of the series of one target have 12 to 40.
-	trailShare = 48
+	// trailShare bounds a trail's entries: bytes a series. 11 to 37 are usual, the most where each series of a target is of
+	// another container.
+	trailShare = 64
 	trailMin   = 1 << 20
+
+	// seenShare is how many series there are for a place in seen.
+	seenShare = 4
+	seenMin   = 256
 
 	// trailAge is how often each series must have been sent, on average, before a trail that is full is begun anew: part
 	// of what fills it is of an order that has changed since. A sender without an order pays for no more than that.
@@ -87,6 +96,8 @@ func newTrail() *trail {
 		return nil
 	}
 	tr := &trail{data: entries.Reserved(), memory: trailMemory{entries, places}, end: runEnd}
+	seen := make([]atomic.Uint32, seenMin)
+	tr.seen.Store(&seen)
 	p := places.Reserved()
 	tr.places = unsafe.Slice((*atomic.Uint32)(unsafe.Pointer(unsafe.SliceData(p))), len(p)/4)
 	runtime.AddCleanup(tr, trailMemory.release, tr.memory)
@@ -105,6 +116,10 @@ func (tr *trail) place(ref uint64) uint32 {
 func (tr *trail) lay(r *run) bool {
 	at, ok := tr.write(r)
 	if ok {
+		seen := *tr.seen.Load()
+		for _, f := range r.fresh {
+			seen[f.hash&uint32(len(seen)-1)].Store(at + f.at)
+		}
 		for k, ref := range r.refs[:len(r.refs)-1] {
 			tr.places[ref].Store(at + r.behind[k])
 		}
@@ -126,8 +141,28 @@ func (tr *trail) write(r *run) (at uint32, ok bool) {
 		return 0, false
 	}
 	at, tr.end = tr.end, uint32(end)
+	for _, e := range r.within {
+		binary.LittleEndian.PutUint32(r.data[e:], at+binary.LittleEndian.Uint32(r.data[e:]))
+	}
 	copy(tr.data[at:], r.data) // what is behind it reads as zero
+	if n := len(*tr.seen.Load()); refs > uint64(n)*seenShare {
+		seen := make([]atomic.Uint32, 2*n) // what is not in it is written once more
+		tr.seen.Store(&seen)
+	}
 	return at, true
+}
+
+// find returns where bytes are among the entries, 0 if they are not, or have been forgotten.
+func (tr *trail) find(hash uint32, b []byte) (at uint32) {
+	if tr == nil {
+		return 0
+	}
+	seen := *tr.seen.Load()
+	at = seen[hash&uint32(len(seen)-1)].Load()
+	if at == 0 || int(tr.data[at-1]) != len(b) || string(tr.data[at:int(at)+len(b)]) != string(b) { // their edit's head is before them
+		return 0
+	}
+	return at
 }
 
 // old reports whether the trail has served long enough to be given up for a new one.
@@ -171,11 +206,11 @@ func (f *follower) next(stripes []stripe, m []byte) Expected {
 		keep, drop, size := int(edit&maxKeep), int(edit>>16&math.MaxUint8), int(edit>>24)
 		p += editHead
 		fresh := p
-		if edit&editBack == 0 {
+		if edit&editElsewhere == 0 {
 			p += size
 		} else {
-			fresh -= int(binary.LittleEndian.Uint16(data[p:]))
-			p += 2
+			fresh = int(binary.LittleEndian.Uint32(data[p:]))
+			p += 4
 		}
 		mid := at + keep
 		end := mid + size

@@ -29,33 +29,43 @@ func (t *Tenant) learn(b *Batch) {
 	if w.missed <= 1+n/layFew || w.missed <= 1+n/layMany && (tr == nil || tr.laid.Load() > tr.asked.Load()/layMany) {
 		return
 	}
+	r := &w.run
+	r.begin(t)
 	for i := range b.Series {
 		bs := &b.Series[i]
 		if bs.Known.rec == 0 {
-			t.lay(&w.run)
+			t.lay(r)
 			continue
 		}
 		s := &t.stripes[bs.Known.stripe]
 		ref := s.ref(arena.At[record](s.a, bs.Known.rec).index)
-		if !w.run.add(ref, bs) {
-			t.lay(&w.run)
-			w.run.add(ref, bs)
+		if !r.add(ref, bs) {
+			t.lay(r)
+			r.add(ref, bs)
 		}
 	}
-	t.lay(&w.run)
+	t.lay(r)
+	r.trail = nil
 }
 
-// lay adds a run to the trail, which is begun anew if it is full and old, and begins the next run.
+// lay adds a run to the trail, or begins that anew if it is full and old, and begins the next run.
 func (t *Tenant) lay(r *run) {
-	if len(r.data) > 0 {
-		tr := t.trail.Load()
-		if tr == nil || !tr.lay(r) && tr.old() {
-			if next := newTrail(); next != nil && t.trail.CompareAndSwap(tr, next) {
-				next.lay(r)
+	tr := t.trail.Load()
+	switch {
+	case len(r.data) == 0:
+	case tr != r.trail: // it says of bytes that they are in another trail
+	case tr == nil:
+		if tr = newTrail(); tr != nil && t.trail.CompareAndSwap(nil, tr) {
+			tr.lay(r)
+		}
+	default:
+		if !tr.lay(r) && tr.old() {
+			if next := newTrail(); next != nil {
+				t.trail.CompareAndSwap(tr, next)
 			}
 		}
 	}
-	r.data, r.refs, r.behind, r.key = r.data[:0], r.refs[:0], r.behind[:0], nil
+	r.begin(t)
 }
 
 // run is a run of the trail that is being put together.
@@ -65,20 +75,31 @@ type run struct {
 	behind []uint32 // of each ref, where in data the entry behind it begins
 	key    []byte   // of the series added last
 
+	trail  *trail       // that it is for; nil if there is none yet
+	fresh  []freshBytes // that an edit has
+	seen   [256]uint16  // where in data these are, by hash; perhaps where others were in a run before
+	within []uint32     // where in data it says that fresh bytes are elsewhere in data
+
 	// The edit that has been begun, and how many bytes are kept behind it so far.
 	keep, drop int
-	fresh      []byte
+	put        []byte
 	kept       int
 	edits      int // of the entry
-
-	seen [256]uint16 // where in data fresh bytes are, by hash; perhaps in that of a run before
 }
+
+type freshBytes struct{ hash, at uint32 } // at: in data
 
 const (
 	runSize = 16 << 10 // a run that is longer than this ends
 	// trimmed is how many bytes of a label are written as they are. More are looked for in what was written before.
 	trimmed = 6
 )
+
+// begin empties the run.
+func (r *run) begin(t *Tenant) {
+	r.data, r.refs, r.behind, r.key = r.data[:0], r.refs[:0], r.behind[:0], nil
+	r.fresh, r.within, r.trail = r.fresh[:0], r.within[:0], t.trail.Load()
+}
 
 // add puts a series behind the others, unless it must be the first of another run.
 func (r *run) add(ref uint64, bs *BatchSeries) bool {
@@ -87,11 +108,12 @@ func (r *run) add(ref uint64, bs *BatchSeries) bool {
 		if at > runSize {
 			return false
 		}
+		fresh, within := len(r.fresh), len(r.within)
 		var head [entryHead]byte
 		r.data, r.edits = append(r.data, head[:]...), 0
 		labels := r.turn(r.key, bs.Key)
 		if labels > maxEntryLabels || r.edits > maxEntryEdits || len(r.data) > math.MaxUint16 {
-			r.data = r.data[:at]
+			r.data, r.fresh, r.within = r.data[:at], r.fresh[:fresh], r.within[:within]
 			return false
 		}
 		binary.LittleEndian.PutUint32(r.data[at:], uint32(bs.Known.rec))
@@ -104,7 +126,7 @@ func (r *run) add(ref uint64, bs *BatchSeries) bool {
 // turn writes the edits that turn one key into another, and returns how many labels that has. The labels of both are
 // sorted by name.
 func (r *run) turn(from, to []byte) (labels int) {
-	r.keep, r.kept, r.drop, r.fresh = 0, 0, 0, r.fresh[:0]
+	r.keep, r.kept, r.drop, r.put = 0, 0, 0, r.put[:0]
 	for len(to) > 0 {
 		b, rest, _ := nextPair(to)
 		if bytes.HasPrefix(from, b) {
@@ -162,41 +184,44 @@ func (r *run) edit(drop int, fresh []byte) {
 		r.flush()
 	}
 	r.drop += drop
-	r.fresh = append(r.fresh, fresh...)
+	r.put = append(r.put, fresh...)
 }
 
 // flush writes the edit that has been begun, and begins another behind the bytes that are kept.
 func (r *run) flush() {
-	keep, drop, fresh := r.keep, r.drop, r.fresh
+	keep, drop, fresh := r.keep, r.drop, r.put
 	for drop+len(fresh) > 0 {
 		k, d, n := min(keep, maxKeep), 0, 0
 		if k == keep {
 			d, n = min(drop, math.MaxUint8), min(len(fresh), math.MaxUint8)
 		}
-		head := uint32(k | d<<16 | n<<24)
-		here := len(r.data) + editHead
-		if at := r.find(fresh[:n]); at > 0 {
-			r.data = binary.LittleEndian.AppendUint32(r.data, head|editBack)
-			r.data = binary.LittleEndian.AppendUint16(r.data, uint16(here-at))
-		} else {
-			r.data = append(binary.LittleEndian.AppendUint32(r.data, head), fresh[:n]...)
-		}
+		r.write(uint32(k|d<<16|n<<24), fresh[:n])
 		keep, drop, fresh = keep-k, drop-d, fresh[n:]
 		r.edits++
 	}
-	r.keep, r.kept, r.drop, r.fresh = r.kept, 0, 0, r.fresh[:0]
+	r.keep, r.kept, r.drop, r.put = r.kept, 0, 0, r.put[:0]
 }
 
-// find returns where b was written before, 0 if it was not: then it will be, behind an edit's head.
-func (r *run) find(b []byte) (at int) {
-	if len(b) <= trimmed {
-		return 0
+// write writes one edit.
+func (r *run) write(head uint32, fresh []byte) {
+	if len(fresh) <= trimmed {
+		r.data = append(binary.LittleEndian.AppendUint32(r.data, head), fresh...)
+		return
 	}
-	seen := &r.seen[xxhash.Sum64(b)%uint64(len(r.seen))]
-	at = int(*seen)
-	if at > 0 && at+len(b) <= len(r.data) && string(r.data[at:at+len(b)]) == string(b) {
-		return at
+	hash := uint32(xxhash.Sum64(fresh))
+	if at := r.trail.find(hash, fresh); at > 0 {
+		r.data = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(r.data, head|editElsewhere), at)
+		return
 	}
-	*seen = uint16(len(r.data) + editHead)
-	return 0
+	seen := &r.seen[hash%uint32(len(r.seen))]
+	if at := int(*seen); at > 0 && at+len(fresh) <= len(r.data) && string(r.data[at:at+len(fresh)]) == string(fresh) {
+		r.data = binary.LittleEndian.AppendUint32(r.data, head|editElsewhere)
+		r.within = append(r.within, uint32(len(r.data)))
+		r.data = binary.LittleEndian.AppendUint32(r.data, uint32(at))
+		return
+	}
+	at := len(r.data) + editHead
+	*seen = uint16(at)
+	r.fresh = append(r.fresh, freshBytes{hash, uint32(at)})
+	r.data = append(binary.LittleEndian.AppendUint32(r.data, head), fresh...)
 }

@@ -114,7 +114,7 @@ func TestTrailIsBegunAnew(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	tn := &Tenant{stripes: make([]stripe, 1)}
 	b := Batch{}
-	for i, l := range relatives(rng, series, 60) {
+	for i, l := range relatives(rng, series, 4) {
 		add(&b, l, Sample{})
 		b.Series[i].Known.rec = arena.Ref(1 + i)
 	}
@@ -138,6 +138,7 @@ func TestTrailIsBegunAnew(t *testing.T) {
 	lay()
 	second := tn.trail.Load()
 	require.NotSame(t, first, second)
+	lay()
 	require.Positive(t, second.laid.Load())
 	require.Less(t, second.end, first.end)
 	require.NotZero(t, first.data[runEnd], "who follows the first one can still read it")
