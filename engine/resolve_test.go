@@ -133,6 +133,25 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// TestResolveBetween shows that a series to which no trail leads, and from which none goes on, costs one lookup.
+func TestResolveBetween(t *testing.T) {
+	e := start(t, testConfig(t, byHand))
+	for k := range 6 {
+		var b Batch
+		for i := range 200 {
+			if k > 0 && i == 100 {
+				add(&b, labels.FromStrings("between", "1"), sample(testNow.UnixMilli()+int64(k), 1))
+			}
+			add(&b, pod(i), sample(testNow.UnixMilli()+int64(k), 1))
+		}
+		push(t, e, "t", &b)
+		requireResolved(t, e.Tenant("t"), &b)
+		if k > 0 {
+			require.Equal(t, 2, b.work.missed)
+		}
+	}
+}
+
 // TestResolveTakenIn fills one batch again and again, as who takes series in does.
 func TestResolveTakenIn(t *testing.T) {
 	e := start(t, testConfig(t, byHand))

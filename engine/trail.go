@@ -159,7 +159,8 @@ func (tr *trail) find(hash uint32, b []byte) (at uint32) {
 	}
 	seen := *tr.seen.Load()
 	at = seen[hash&uint32(len(seen)-1)].Load()
-	if at == 0 || int(tr.data[at-1]) != len(b) || string(tr.data[at:int(at)+len(b)]) != string(b) { // their edit's head is before them
+	// The last byte of their edit's head says how many they are: what is behind them may be being written.
+	if at == 0 || int(tr.data[at-1]) != len(b) || string(tr.data[at:int(at)+len(b)]) != string(b) {
 		return 0
 	}
 	return at

@@ -142,4 +142,14 @@ func TestTrailIsBegunAnew(t *testing.T) {
 	require.Positive(t, second.laid.Load())
 	require.Less(t, second.end, first.end)
 	require.NotZero(t, first.data[runEnd], "who follows the first one can still read it")
+
+	// What is for one trail is not laid in another, where other bytes are.
+	tn.trail.Store(first)
+	var r run
+	r.begin(tn)
+	require.True(t, r.add(0, &b.Series[0]) && r.add(1, &b.Series[1]))
+	tn.trail.Store(second)
+	before := second.laid.Load()
+	tn.lay(&r)
+	require.Equal(t, before, second.laid.Load())
 }
