@@ -73,7 +73,7 @@ const (
 	// trailShare bounds a trail's entries: bytes a series. 11 to 37 are usual, the most where each series of a target is of
 	// another container.
 	trailShare = 64
-	trailMin   = 1 << 20
+	trailMin   = 64 << 10
 
 	// seenShare is how many series there are for a place in seen.
 	seenShare = 4
