@@ -40,7 +40,6 @@ race: ## all tests under the race detector; arenas are on the Go heap there
 crash: ## KILLS SIGKILLs, 200 if not given, at chosen points under writers; what each start finds is compared
 	REKINDLE_CRASH_KILLS=$(KILLS) $(GO) test -count=1 -timeout 1h -v -run '^TestCrash$$' ./engine
 
-# An input that is being made smaller when the time is up counts as a failure ("context deadline exceeded"), hence the bound on that.
 fuzz: ## each fuzz target for FUZZTIME, 30s if not given
 	@list=$$($(GO) test -list '^Fuzz' ./...) || { echo "$$list"; exit 1; }; \
 	echo "$$list" | awk '/^Fuzz/{t[++n]=$$1} /^ok/{for(i=1;i<=n;i++) print $$2, t[i]; n=0}' | \
@@ -80,7 +79,8 @@ ci: test ## what .ci/run calls: test, race, darwin, each benchmark once, short f
 	GOOS=darwin $(GO) vet ./...
 	$(MAKE) race
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
-	$(MAKE) fuzz FUZZTIME=5s
+	# A number of runs, no time: when that is up, Go before 1.27 may call a worker that is busy a failure (golang.org/issue/75804).
+	$(MAKE) fuzz FUZZTIME=4000x
 	$(MAKE) ring
 	$(MAKE) e2e
 	$(MAKE) interop ROUNDS=1
