@@ -141,9 +141,6 @@ func (tr *trail) write(r *run) (at uint32, ok bool) {
 		return 0, false
 	}
 	at, tr.end = tr.end, uint32(end)
-	for _, e := range r.within {
-		binary.LittleEndian.PutUint32(r.data[e:], at+binary.LittleEndian.Uint32(r.data[e:]))
-	}
 	copy(tr.data[at:], r.data) // what is behind it reads as zero
 	if n := len(*tr.seen.Load()); refs > uint64(n)*seenShare {
 		seen := make([]atomic.Uint32, 2*n) // what is not in it is written once more

@@ -75,10 +75,8 @@ type run struct {
 	behind []uint32 // of each ref, where in data the entry behind it begins
 	key    []byte   // of the series added last
 
-	trail  *trail       // that it is for; nil if there is none yet
-	fresh  []freshBytes // that an edit has
-	seen   [256]uint16  // where in data these are, by hash; perhaps where others were in a run before
-	within []uint32     // where in data it says that fresh bytes are elsewhere in data
+	trail *trail       // that it is for; nil if there is none yet
+	fresh []freshBytes // that an edit has
 
 	// The edit that has been begun, and how many bytes are kept behind it so far.
 	keep, drop int
@@ -98,7 +96,7 @@ const (
 // begin empties the run.
 func (r *run) begin(t *Tenant) {
 	r.data, r.refs, r.behind, r.key = r.data[:0], r.refs[:0], r.behind[:0], nil
-	r.fresh, r.within, r.trail = r.fresh[:0], r.within[:0], t.trail.Load()
+	r.fresh, r.trail = r.fresh[:0], t.trail.Load()
 }
 
 // add puts a series behind the others, unless it must be the first of another run.
@@ -108,12 +106,12 @@ func (r *run) add(ref uint64, bs *BatchSeries) bool {
 		if at > runSize {
 			return false
 		}
-		fresh, within := len(r.fresh), len(r.within)
+		fresh := len(r.fresh)
 		var head [entryHead]byte
 		r.data, r.edits = append(r.data, head[:]...), 0
 		labels := r.turn(r.key, bs.Key)
-		if labels > maxEntryLabels || r.edits > maxEntryEdits || len(r.data) > math.MaxUint16 {
-			r.data, r.fresh, r.within = r.data[:at], r.fresh[:fresh], r.within[:within]
+		if labels > maxEntryLabels || r.edits > maxEntryEdits {
+			r.data, r.fresh = r.data[:at], r.fresh[:fresh]
 			return false
 		}
 		binary.LittleEndian.PutUint32(r.data[at:], uint32(bs.Known.rec))
@@ -213,15 +211,6 @@ func (r *run) write(head uint32, fresh []byte) {
 		r.data = binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(r.data, head|editElsewhere), at)
 		return
 	}
-	seen := &r.seen[hash%uint32(len(r.seen))]
-	if at := int(*seen); at > 0 && at+len(fresh) <= len(r.data) && string(r.data[at:at+len(fresh)]) == string(fresh) {
-		r.data = binary.LittleEndian.AppendUint32(r.data, head|editElsewhere)
-		r.within = append(r.within, uint32(len(r.data)))
-		r.data = binary.LittleEndian.AppendUint32(r.data, uint32(at))
-		return
-	}
-	at := len(r.data) + editHead
-	*seen = uint16(at)
-	r.fresh = append(r.fresh, freshBytes{hash, uint32(at)})
+	r.fresh = append(r.fresh, freshBytes{hash, uint32(len(r.data) + editHead)})
 	r.data = append(binary.LittleEndian.AppendUint32(r.data, head), fresh...)
 }
