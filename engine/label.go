@@ -64,20 +64,14 @@ func (s *stripe) appendKey(dst []byte, set arena.Ref) []byte {
 // hasKey reports whether a set is the one that key names. Hashes are no identity: there are printable label
 // values that collide under almost every seed.
 func (s *stripe) hasKey(set []uint32, key []byte) bool {
-	size, ok := s.beginsWithKey(key, set)
-	return ok && size == len(key)
-}
-
-// beginsWithKey reports whether m begins with the key of a set, and how many bytes that is.
-func (s *stripe) beginsWithKey(m []byte, set []uint32) (size int, ok bool) {
 	for _, p := range set {
 		b := s.pairBytes(arena.Ref(p))
-		if len(m)-size < len(b) || string(m[size:size+len(b)]) != string(b) {
-			return 0, false
+		if len(key) < len(b) || string(key[:len(b)]) != string(b) {
+			return false
 		}
-		size += len(b)
+		key = key[len(b):]
 	}
-	return size, true
+	return len(key) == 0
 }
 
 // nextPair cuts the first label off a canonical key. ok is false if key is not canonical.
