@@ -122,8 +122,7 @@ func (r *restartRun) atFullSpeedAgain(ctx context.Context) error {
 }
 
 func (r *restartRun) killAtFullSpeed(ctx context.Context, name string, end int) error {
-	// In the middle of the last scrape.
-	err := r.pushUntil(ctx, end, 0, int64(end)*int64(r.w.Series())-int64(r.w.Series())/2, func() error { r.server.kill(); return nil })
+	err := r.pushUntil(ctx, end, 0, func() error { r.server.kill(); return nil })
 	if err != nil {
 		return err
 	}
@@ -133,7 +132,7 @@ func (r *restartRun) killAtFullSpeed(ctx context.Context, name string, end int) 
 func (r *restartRun) atPace(ctx context.Context) error {
 	r.stream.keep = true
 	end := r.fast + fastAgain + r.paced
-	err := r.pushUntil(ctx, end, r.w.Params().Interval, int64(end)*int64(r.w.Series())-int64(r.w.Series())/2, func() error { r.server.kill(); return nil })
+	err := r.pushUntil(ctx, end, r.w.Params().Interval, func() error { r.server.kill(); return nil })
 	if err != nil {
 		return err
 	}
@@ -171,7 +170,7 @@ func (r *restartRun) cold(ctx context.Context) error {
 func (r *restartRun) cleanly(ctx context.Context) error {
 	e := restartEvent{Name: "stopped cleanly under load"}
 	end := r.s.Scrapes
-	err := r.pushUntil(ctx, end, 0, int64(end)*int64(r.w.Series())-int64(r.w.Series())/2, func() (err error) {
+	err := r.pushUntil(ctx, end, 0, func() (err error) {
 		e.Stop, err = r.server.stop()
 		return err
 	})
@@ -181,8 +180,9 @@ func (r *restartRun) cleanly(ctx context.Context) error {
 	return r.restart(ctx, e, end)
 }
 
-// pushUntil pushes what is before scrape end, and calls cut in the middle of it, when so many samples are acknowledged.
-func (r *restartRun) pushUntil(ctx context.Context, end int, pace time.Duration, acked int64, cut func() error) error {
+// pushUntil pushes what is before scrape end, and calls cut in the middle of the last scrape.
+func (r *restartRun) pushUntil(ctx context.Context, end int, pace time.Duration, cut func() error) error {
+	acked := int64(end)*int64(r.w.Series()) - int64(r.w.Series())/2
 	done := make(chan error, 1)
 	go func() { done <- r.stream.run(ctx, r.server, end, pace, r.progress("remote write over HTTP")) }()
 	for r.stream.acked.Load() < acked {
