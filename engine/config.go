@@ -80,8 +80,8 @@ type Config struct {
 const maxStripes = 64
 
 // stripesFor is how many stripes serve so many cores. With 1M series and requests of 500, 64 stripes cost an append
-// a fifth more than 32 do, and 32 a tenth more than 16, for there are fewer series a stripe to look up together; a
-// series costs 37 bytes more with 64 than with 32.
+// a tenth more than 32 do, and 32 a twentieth more than 16, for there are fewer series a stripe to fetch together; a
+// series costs 38 bytes more with 64 than with 32, and 27 more with 32 than with 16.
 func stripesFor(cores int) int {
 	n := 16
 	for n < 8*cores && n < maxStripes {
