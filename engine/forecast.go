@@ -16,22 +16,22 @@ import (
 // What parts of a restart take on one core, in nanoseconds. Measured by "ingestbench forecast", which prints them, on an AMD
 // EPYC with 2 cores. They are where the learning begins: what they are wrong by, a few starts of a directory correct.
 const (
-	restartImageByte = 0.93 // read, hashed and walked
-	restartEntry     = 23   // of the log, decoded, whether or not an image has it
-	restartSample    = 36   // applied
-	restartName      = 240  // of a series, decoded, whether or not an image has the series
-	restartSeries    = 770  // made
+	restartImageByte = 0.89 // read, hashed and walked
+	restartEntry     = 26   // of the log, decoded, whether or not an image has it
+	restartSample    = 31   // applied
+	restartName      = 280  // of a series, decoded, whether or not an image has the series
+	restartSeries    = 920  // made
 	restartLogByte   = 7    // of a log of samples, all of which are applied
 )
 
 const (
 	// restartProcess is what happens before Open: the program is loaded, flags are read, ports opened.
-	restartProcess = 21 * time.Millisecond
+	restartProcess = 22 * time.Millisecond
 	// restartLog is what a log takes that is short, but not empty.
-	restartLog = 6 * time.Millisecond
+	restartLog = 7 * time.Millisecond
 	// restartRest is what a start takes besides images and log before it was measured: locks, the catalogue, a
 	// new epoch, files to be synced.
-	restartRest = 4 * time.Millisecond
+	restartRest = 5 * time.Millisecond
 )
 
 // restartWork is what a restart has to do.
@@ -90,6 +90,9 @@ const (
 	// fifth at least; a start may have been disturbed by others.
 	observedPrior = 0.25
 	observedMost  = 3.75
+	// observedStep is the most that a start counts for, as a logarithm, if there were others before: a third more or less
+	// than they say. One that took three times as long met something that the next one will not.
+	observedStep = 0.3
 	// observedHalf is how long something must take to have half the weight of what takes long.
 	observedHalf = 30 * time.Millisecond
 )
@@ -121,8 +124,11 @@ func (o observed) after(took, expected time.Duration) observed {
 	d := max(took, expected)
 	weight := float64(d) / float64(d+observedHalf)
 	share := weight / (observedPrior + min(o.Weight, observedMost) + weight)
-	now := max(float64(took)/float64(expected), 0.01)
-	return observed{math.Exp((1-share)*math.Log(before) + share*math.Log(now)), min(o.Weight, observedMost) + weight}
+	step := math.Log(max(float64(took)/float64(expected), 0.01) / before)
+	if o.Weight > 0 {
+		step = min(max(step, -observedStep), observedStep)
+	}
+	return observed{before * math.Exp(share*step), min(o.Weight, observedMost) + weight}
 }
 
 // Restart is how long a restart takes, by phase; Rest is what is neither. What comes before Open is not in it.

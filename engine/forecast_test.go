@@ -113,7 +113,7 @@ func TestForecastLearns(t *testing.T) {
 	disturbed := took
 	disturbed.Log *= 3
 	s.learn(&disturbed, expected)
-	require.InDelta(t, before.Seconds(), s.log(time.Second).Seconds(), before.Seconds()*0.3)
+	require.InDelta(t, before.Seconds(), s.log(time.Second).Seconds(), before.Seconds()*0.1)
 	before = s.log(time.Second)
 	s.learn(&Restart{Log: time.Millisecond, Rest: took.Rest}, Restart{Log: time.Millisecond})
 	require.InDelta(t, before.Seconds(), s.log(time.Second).Seconds(), before.Seconds()*0.02)
