@@ -13,7 +13,7 @@ type judge struct {
 	m *labels.Matcher
 	// empty: it accepts the empty value, so that it wants the values that it refuses: their series are excluded.
 	empty bool
-	// keys are the wanted pairs in canonical form, where the matcher names them; nil if values must be looked at.
+	// keys are the pairs that the matcher names, in canonical form; nil if values must be looked at.
 	keys [][]byte
 	// text and hash are the matcher and its sense: what was found is remembered under them.
 	text string
@@ -41,8 +41,7 @@ func newJudge(c *matchCache, t *Tenant, m *labels.Matcher) *judge {
 	j := &judge{m: m, empty: m.Matches(""), tenant: t}
 	want := !j.empty
 	switch {
-	case m.Value != "" && (want && m.Type == labels.MatchEqual || !want && m.Type == labels.MatchNotEqual):
-		// Exactly one value: the one named.
+	case m.Value != "" && m.Type == labels.MatchNotEqual:
 		j.keys = [][]byte{appendPair(nil, m.Name, m.Value)}
 	case want && m.Type == labels.MatchRegexp && len(m.SetMatches()) > 0:
 		for _, v := range m.SetMatches() {

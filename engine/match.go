@@ -22,16 +22,22 @@ const lockStep = 128
 
 // matching is what a request's matchers have in common for all stripes.
 type matching struct {
-	ctx    context.Context
-	cache  *matchCache
-	judges []*judge
+	ctx   context.Context
+	cache *matchCache
+	// named are the pairs, in canonical form, that matchers for equality want: most requests have nothing else.
+	named  [][]byte
+	judges []*judge // the other matchers
 }
 
 // newMatching prepares matchers. t may be nil: then nothing is shared between stripes.
 func newMatching(ctx context.Context, c *matchCache, t *Tenant, ms []*labels.Matcher) *matching {
-	q := &matching{ctx: ctx, cache: c, judges: make([]*judge, len(ms))}
-	for i, m := range ms {
-		q.judges[i] = newJudge(c, t, m)
+	q := &matching{ctx: ctx, cache: c}
+	for _, m := range ms {
+		if m.Type == labels.MatchEqual && m.Value != "" {
+			q.named = append(q.named, appendPair(nil, m.Name, m.Value))
+		} else {
+			q.judges = append(q.judges, newJudge(c, t, m))
+		}
 	}
 	return q
 }
@@ -46,22 +52,20 @@ type filter struct {
 func (q *matching) matches(s *stripe) ([]uint32, error) {
 	var (
 		few     [4]arena.List
-		include = few[:0]
 		filters []filter
-		all     = true
+		next    uint32
+	)
+	if len(q.judges) > 0 {
 		// Series made from here on may be in lists that are read later and not in those read before, so that they
 		// would pass what excludes them: they are no part of the answer.
 		next = s.nextIndex()
-	)
+	}
+	include := s.listsOfKeys(few[:0], q.named)
+	if len(include) < len(q.named) {
+		return nil, nil
+	}
+	all := len(q.named) == 0
 	for _, j := range q.judges {
-		if len(j.keys) == 1 && !j.empty {
-			// The most frequent matcher allocates nothing.
-			n := len(include)
-			if include, all = s.listsOfKeys(include, j.keys), false; len(include) == n {
-				return nil, nil
-			}
-			continue
-		}
 		lists, err := q.postings(s, j)
 		switch {
 		case err != nil:

@@ -14,10 +14,12 @@ const (
 	workAlone = 30 * time.Microsecond
 	// workShared is how many series are so many that others join at once.
 	workShared = 1000
+	// workFew is how many are so few that the time need not be looked at, which takes as long as a stripe without any.
+	workFew = 30
 )
 
 // work calls what worker makes for every stripe, on several cores if there is enough to do: size is the number of
-// series, as far as known. Each core has a worker of its own.
+// series, 0 if it is not known. Each core has a worker of its own.
 func (t *Tenant) work(ctx context.Context, size int, worker func() func(i int, s *stripe) error) error {
 	var (
 		next atomic.Int32
@@ -40,7 +42,7 @@ func (t *Tenant) work(ctx context.Context, size int, worker func() func(i int, s
 		}
 		return true
 	}
-	joined := false
+	joined := 0 < size && size <= workFew
 	join := func() {
 		joined = true
 		for range min(runtime.GOMAXPROCS(0), len(t.stripes)) - 1 {

@@ -132,6 +132,21 @@ func BenchmarkRate(b *testing.B) {
 	})
 }
 
+// BenchmarkNarrow evaluates an instant query of one series of many: what a query costs whatever it finds.
+func BenchmarkNarrow(b *testing.B) {
+	onEach(b, func(b *testing.B, q storage.Queryable, _ int) {
+		ng := Engine{promqltest.NewTestEngine(b, false, 0, math.MaxInt)}
+		b.ReportAllocs()
+		for b.Loop() {
+			query, err := ng.NewInstantQuery(b.Context(), q, nil, `sum by (job) (rate(requests_total{pod="pod-000007"}[5m]))`, time.UnixMilli(corpusEnd))
+			require.NoError(b, err)
+			res := query.Exec(b.Context())
+			require.NoError(b, res.Err)
+			query.Close()
+		}
+	})
+}
+
 // readAll decodes a set and returns the number of its samples.
 func readAll(t testing.TB, set storage.SeriesSet) int {
 	n := 0
