@@ -34,6 +34,7 @@ type copier struct {
 	found  []found
 	copied []Chunk // of all found, in memory; newest first
 	chunks []Chunk // of the one at hand, newest first
+	uncut  []byte  // open chunks of which one sample is wanted
 }
 
 // found is what is learnt of a series under the lock; the rest is read without it.
@@ -44,6 +45,7 @@ type found struct {
 	before int64 // the samples of the chunk at closed are older than this
 	lo, hi int   // its chunks in copied
 	sure   bool  // it has samples in the range, whatever its chunks are
+	cut    bool  // of its one chunk, which is in uncut, the last sample in the range is wanted
 	err    error // of a closed chunk in memory
 }
 
@@ -97,6 +99,9 @@ func (c *copier) each(ctx context.Context, s *stripe, indexes []uint32, visit fu
 			err := f.err
 			if err == nil {
 				err = c.readClosed(s, f)
+			}
+			if f.cut && err == nil {
+				err = c.cutToLast()
 			}
 			if err := visit(f, len(indexes)+len(c.found)-i-1, err); err != nil {
 				return err
@@ -171,7 +176,7 @@ func (c *copier) list(more int) []Chunk {
 // The way to a chunk leads through the index, the record and the label set, none in the cache. As in resolve each loop
 // loads one level for a group of series, so that the misses overlap.
 func (c *copier) copyOut(s *stripe, indexes []uint32) {
-	c.found, c.copied = c.found[:0], c.copied[:0]
+	c.found, c.copied, c.uncut = c.found[:0], c.copied[:0], c.uncut[:0]
 	var (
 		refs, blocks [group]arena.Ref
 		warm         uint32
@@ -241,7 +246,7 @@ func (c *copier) copySeries(s *stripe, index uint32, rec *record) {
 	if (c.part == NoSamples || c.part == LastSample && rec.kind == kindXOR) && rec.state.T <= c.maxt {
 		// The newest sample is in the range, and the record has it.
 		if f.closed = 0; c.part == LastSample {
-			c.copied = append(c.copied, c.lastSample(&rec.state))
+			c.copied = append(c.copied, c.oneSample(rec.state.T, rec.state.V))
 		}
 		f.sure, f.hi = true, len(c.copied)
 		c.found = append(c.found, f)
@@ -254,7 +259,15 @@ func (c *copier) copySeries(s *stripe, index uint32, rec *record) {
 			f.sure, f.closed = true, 0
 		} else if first <= c.maxt {
 			n := rec.state.Size()
-			data := c.take(n)[:n]
+			var data []byte
+			if f.cut = c.part == LastSample && rec.kind == kindXOR; f.cut {
+				// If it grows, the chunks before keep the array that they are in.
+				at := len(c.uncut)
+				c.uncut = slices.Grow(c.uncut, n)[:at+n]
+				data, f.closed = c.uncut[at:], 0
+			} else {
+				data = c.take(n)[:n]
+			}
 			s.gather(data, rec)
 			c.copied = append(c.copied, Chunk{MinT: first, MaxT: rec.state.T, Enc: chunkenc.Encoding(rec.kind), Data: data})
 		}
@@ -269,16 +282,40 @@ func (c *copier) copySeries(s *stripe, index uint32, rec *record) {
 	c.found = append(c.found, f)
 }
 
-// lastSample is a chunk of the newest sample.
-func (c *copier) lastSample(newest *xor.State) Chunk {
+// cutToLast makes the chunk at hand, which begins before the range ends and ends after it, one of its last sample until then.
+// While samples come in that is what most series have whose last sample is wanted.
+func (c *copier) cutToLast() error {
+	var (
+		it     xor.Iterator
+		times  [32]int64
+		values [32]float64
+		last   float64
+		at     = int64(math.MinInt64)
+	)
+	it.Reset(c.chunks[0].Data)
+	for n := len(times); n == len(times); {
+		n = it.Read(times[:], values[:])
+		for n > 0 && times[n-1] > c.maxt {
+			n--
+		}
+		if n > 0 {
+			at, last = times[n-1], values[n-1]
+		}
+	}
+	c.chunks[0] = c.oneSample(at, math.Float64bits(last))
+	return it.Err()
+}
+
+// oneSample is a chunk of one sample.
+func (c *copier) oneSample(t int64, v uint64) Chunk {
 	var (
 		b xor.Block
 		s xor.State
 	)
 	xor.Start(&s)
-	xor.Append(&b, &s, newest.T, newest.V)
+	xor.Append(&b, &s, t, v)
 	data := append(c.take(s.Size()), b.Data[:s.Size()]...)
-	return Chunk{MinT: newest.T, MaxT: newest.T, Enc: chunkenc.EncXOR, Data: xor.Finish(data, &s)}
+	return Chunk{MinT: t, MaxT: t, Enc: chunkenc.EncXOR, Data: xor.Finish(data, &s)}
 }
 
 // add takes the chunk at f.closed and goes on to the one before it, unless that one is too old. Each is older than

@@ -25,8 +25,8 @@ type Part uint8
 const (
 	// AllSamples are all chunks that overlap the range.
 	AllSamples Part = iota
-	// LastSample is at least the last sample in the range, in a chunk of its own if it is the series' newest and a
-	// float. Whether a histogram begins anew depends on the one before it.
+	// LastSample is at least the last sample in the range, in a chunk of its own if it is a float of the open chunk.
+	// Whether a histogram begins anew depends on the one before it.
 	LastSample
 	// NoSamples is none: whether there are any.
 	NoSamples
