@@ -282,8 +282,8 @@ func (c *copier) copySeries(s *stripe, index uint32, rec *record) {
 	c.found = append(c.found, f)
 }
 
-// cutToLast makes the chunk at hand, which begins before the range ends and ends after it, one of its last sample until then.
-// While samples come in that is what most series have whose last sample is wanted.
+// cutToLast makes the chunk at hand, which begins before the range ends and ends after it, one of its last sample until
+// then. Without the lock: it is decoded. A query of a moment ago finds most series so, while samples come in.
 func (c *copier) cutToLast() error {
 	var (
 		it     xor.Iterator

@@ -42,7 +42,7 @@ func (t *Tenant) work(ctx context.Context, size int, worker func() func(i int, s
 		}
 		return true
 	}
-	joined := 0 < size && size <= workFew
+	joined := 0 < size && size <= workFew // as if: nobody is to join
 	join := func() {
 		joined = true
 		for range min(runtime.GOMAXPROCS(0), len(t.stripes)) - 1 {
