@@ -72,7 +72,9 @@ func (r *Region) CommitFilled(size uint64) error {
 	if err := r.Commit(size); err != nil {
 		return err
 	}
-	advise(r.mem[:size/hugePage*hugePage])
+	if size >= hugePage {
+		advise(r.mem[:hugePage]) // the others were when they were committed
+	}
 	return nil
 }
 
