@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// judge is one matcher of a request: which pairs of its name have a value that it wants.
+// judge is one matcher of a request that is not among matching.named: which pairs of its name have a value that it wants.
 type judge struct {
 	m *labels.Matcher
 	// empty: it accepts the empty value, so that it wants the values that it refuses: their series are excluded.

@@ -42,9 +42,9 @@ func (t *Tenant) work(ctx context.Context, size int, worker func() func(i int, s
 		}
 		return true
 	}
-	joined := 0 < size && size <= workFew // as if: nobody is to join
+	mayJoin := size == 0 || size > workFew
 	join := func() {
-		joined = true
+		mayJoin = false
 		for range min(runtime.GOMAXPROCS(0), len(t.stripes)) - 1 {
 			wg.Go(func() {
 				for do := worker(); one(do); {
@@ -57,7 +57,7 @@ func (t *Tenant) work(ctx context.Context, size int, worker func() func(i int, s
 	}
 	begin := time.Now()
 	for do := worker(); one(do); {
-		if !joined && time.Since(begin) > workAlone {
+		if mayJoin && time.Since(begin) > workAlone {
 			join()
 		}
 	}
