@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
@@ -22,6 +23,9 @@ type copier struct {
 	// when it returns.
 	stepped func() error
 
+	// expected is how many series are still to come from this stripe and others, if that is known.
+	expected int
+
 	labels labelWriter
 	data   []byte // block for chunks' bytes
 	// How many bytes the chunks took so far.
@@ -35,6 +39,45 @@ type copier struct {
 	copied []Chunk // of all found, in memory; newest first
 	chunks []Chunk // of the one at hand, newest first
 	uncut  []byte  // open chunks of which one sample is wanted
+
+	next *copier // in copiers
+}
+
+// copiers are those that the workers of a request use. What they have in hand while they copy is kept for requests to
+// come; what answers are made of is not.
+type copiers struct {
+	mu   sync.Mutex
+	used *copier
+}
+
+var unusedCopiers = sync.Pool{New: func() any { return new(copier) }}
+
+// take makes a copier, for one worker.
+func (l *copiers) take(mint, maxt int64, part Part) *copier {
+	c := unusedCopiers.Get().(*copier)
+	c.mint, c.maxt, c.part = mint, maxt, part
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.next, l.used = l.used, c
+	return c
+}
+
+// free takes back all that take made. Nobody may use them any more.
+func (l *copiers) free() {
+	for c := l.used; c != nil; {
+		next := c.next
+		// What is copied refers to the answer, and what the labels are compared with may be gone with its stripe.
+		clear(c.copied[:cap(c.copied)])
+		clear(c.chunks[:cap(c.chunks)])
+		clear(c.found[:cap(c.found)])
+		*c = copier{
+			labels: labelWriter{pairs: c.labels.pairs[:0], ends: c.labels.ends[:0], spare: c.labels.spare[:0]},
+			found:  c.found[:0], copied: c.copied[:0], chunks: c.chunks[:0], uncut: c.uncut[:0],
+		}
+		unusedCopiers.Put(c)
+		c = next
+	}
+	l.used = nil
 }
 
 // found is what is learnt of a series under the lock; the rest is read without it.
@@ -82,8 +125,9 @@ func (c *copier) each(ctx context.Context, s *stripe, indexes []uint32, visit fu
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		c.reserve(len(indexes))
 		n := min(lockStep, len(indexes))
+		c.reserve(n, max(len(indexes), c.expected))
+		c.expected -= n
 		if c.copiedOut += n; c.copiedOut >= giveWayEvery {
 			// While it holds no lock. Left alone a query would keep its core for 10 ms at a time, and be stopped with the
 			// lock held as likely as not.
@@ -93,6 +137,7 @@ func (c *copier) each(ctx context.Context, s *stripe, indexes []uint32, visit fu
 		c.copyOut(s, indexes[:n])
 		c.touchLabels(s)
 		indexes = indexes[n:]
+		left := max(len(indexes), c.expected) + len(c.found)
 		for i := range c.found {
 			f := &c.found[i]
 			c.chunks = append(c.chunks[:0], c.copied[f.lo:f.hi]...)
@@ -103,7 +148,7 @@ func (c *copier) each(ctx context.Context, s *stripe, indexes []uint32, visit fu
 			if f.cut && err == nil {
 				err = c.cutToLast()
 			}
-			if err := visit(f, len(indexes)+len(c.found)-i-1, err); err != nil {
+			if err := visit(f, left-i-1, err); err != nil {
 				return err
 			}
 		}
@@ -122,11 +167,11 @@ func (c *copier) each(ctx context.Context, s *stripe, indexes []uint32, visit fu
 const giveWayEvery = 1024
 
 // chunkSizeGuess is the room set aside for a chunk as long as none was seen.
-const chunkSizeGuess = 128
+const chunkSizeGuess = 256
 
-// reserve makes room for copies, so that hardly anything is allocated under the lock.
-func (c *copier) reserve(series int) {
-	n := min(series, lockStep)
+// reserve makes room for copies of n series, so that hardly anything is allocated under the lock. left is how many are
+// still to come, those included.
+func (c *copier) reserve(n, left int) {
 	if cap(c.found) < n {
 		c.found, c.copied = make([]found, 0, n), make([]Chunk, 0, n)
 	}
@@ -141,7 +186,7 @@ func (c *copier) reserve(series int) {
 		guess = c.bytesTaken/c.chunksTaken*5/4 + 1
 	}
 	if room := n * guess; cap(c.data)-len(c.data) < room {
-		c.data = make([]byte, 0, max(room, min(series*guess, blockSizeMax)))
+		c.data = make([]byte, 0, max(room, min(left*guess, blockSizeMax)))
 	}
 }
 

@@ -82,11 +82,11 @@ func (d distinct) add(b []byte) {
 // collect gathers distinct strings from all stripes. What collector makes is given each stripe, with the indexes of the
 // series that satisfy the matchers if there are any. guess is how many strings there may be.
 func (t *Tenant) collect(ctx context.Context, limit, guess int, ms []*labels.Matcher, collector func(distinct) func(*stripe, []uint32) error) ([]string, error) {
-	indexes := make([][]uint32, len(t.stripes))
+	matched := make([]matches, len(t.stripes))
 	total := 0
 	if len(ms) > 0 {
 		var err error
-		if indexes, total, err = t.match(ctx, ms); err != nil || total == 0 {
+		if matched, total, err = t.match(ctx, ms); err != nil || total == 0 {
 			return nil, err
 		}
 	}
@@ -100,7 +100,7 @@ func (t *Tenant) collect(ctx context.Context, limit, guess int, ms []*labels.Mat
 		all = append(all, found)
 		mu.Unlock()
 		collect := collector(found)
-		return func(i int, s *stripe) error { return collect(s, indexes[i]) }
+		return func(i int, s *stripe) error { return collect(s, matched[i].indexes) }
 	})
 	if err != nil {
 		return nil, err

@@ -229,7 +229,7 @@ func (s *stripe) allIndexes() []uint32 {
 // appendPair appends a label in canonical form.
 func appendPair(dst []byte, name, value string) []byte {
 	inner := 2 + uvarintLen(len(name)) + len(name) + uvarintLen(len(value)) + len(value)
-	dst = append(dst, 0x0a)
+	dst = append(slices.Grow(dst, 1+uvarintLen(inner)+inner), 0x0a)
 	dst = appendUvarint(dst, inner)
 	dst = append(dst, 0x0a)
 	dst = appendUvarint(dst, len(name))

@@ -28,23 +28,26 @@ func (t *Tenant) SelectPart(ctx context.Context, part Part, mint, maxt int64, ms
 		return nil, err
 	}
 	defer t.leave()
-	indexes, total, err := t.match(ctx, ms)
+	matched, total, err := t.match(ctx, ms)
 	if err != nil || total == 0 {
 		return nil, err
 	}
 	// Each stripe has its part of the answer, which is made at once.
 	out := make([]Series, total)
-	first := make([]int, len(indexes))
-	for i := 1; i < len(indexes); i++ {
-		first[i] = first[i-1] + len(indexes[i-1])
-	}
-	filled := make([][]Series, len(indexes))
+	var used copiers
+	defer used.free()
 	err = t.work(ctx, total, func() func(int, *stripe) error {
-		c := &copier{mint: max(mint, t.floor.Load()), maxt: maxt, part: part}
-		return func(i int, s *stripe) (err error) {
-			if len(indexes[i]) > 0 {
-				filled[i], err = c.selectSeries(ctx, s, indexes[i], out[first[i]:][:len(indexes[i])])
+		c := used.take(max(mint, t.floor.Load()), maxt, part)
+		if total <= workFew {
+			c.expected = total // no other worker joins
+		}
+		return func(i int, s *stripe) error {
+			m := &matched[i]
+			if len(m.indexes) == 0 {
+				return nil
 			}
+			filled, err := c.selectSeries(ctx, s, m.indexes, out[m.first:][:len(m.indexes)])
+			m.filled = len(filled)
 			return err
 		}
 	})
@@ -52,28 +55,36 @@ func (t *Tenant) SelectPart(ctx context.Context, part Part, mint, maxt int64, ms
 		return nil, err
 	}
 	n := 0
-	for i := range filled {
-		if n != first[i] {
-			copy(out[n:], filled[i])
+	for _, m := range matched {
+		if n != m.first {
+			copy(out[n:], out[m.first:][:m.filled])
 		}
-		n += len(filled[i])
+		n += m.filled
 	}
 	clear(out[n:])
 	return out[:n:n], nil
 }
 
-// match finds the indexes of the series that satisfy the matchers, by stripe, and how many these are.
-func (t *Tenant) match(ctx context.Context, ms []*labels.Matcher) (indexes [][]uint32, total int, err error) {
+// matches are the series of a stripe that satisfy a request's matchers.
+type matches struct {
+	indexes []uint32
+	first   int // how many there are in the stripes before
+	filled  int // how many of them the answer has
+}
+
+// match finds the series that satisfy the matchers, by stripe, and how many these are.
+func (t *Tenant) match(ctx context.Context, ms []*labels.Matcher) (found []matches, total int, err error) {
 	m := newMatching(ctx, t.e.matchers, t, ms)
-	indexes = make([][]uint32, len(t.stripes))
+	found = make([]matches, len(t.stripes))
 	err = t.work(ctx, 0, func() func(int, *stripe) error {
 		return func(i int, s *stripe) (err error) {
-			indexes[i], err = m.matches(s)
+			found[i].indexes, err = m.matches(s)
 			return err
 		}
 	})
-	for _, l := range indexes {
-		total += len(l)
+	for i := range found {
+		found[i].first = total
+		total += len(found[i].indexes)
 	}
-	return indexes, total, err
+	return found, total, err
 }

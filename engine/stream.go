@@ -20,7 +20,7 @@ func (t *Tenant) Stream(ctx context.Context, part Part, mint, maxt int64, yield 
 		return err
 	}
 	defer t.leave()
-	indexes, total, err := t.match(ctx, ms)
+	matched, total, err := t.match(ctx, ms)
 	if err != nil || total == 0 {
 		return err
 	}
@@ -37,7 +37,7 @@ func (t *Tenant) Stream(ctx context.Context, part Part, mint, maxt int64, yield 
 			return err
 		}
 		return func(i int, s *stripe) error {
-			return c.each(ctx, s, indexes[i], func(f *found, more int, err error) error {
+			return c.each(ctx, s, matched[i].indexes, func(f *found, more int, err error) error {
 				if err != nil {
 					return c.failed(s, f, err)
 				}

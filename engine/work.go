@@ -16,6 +16,8 @@ const (
 	workShared = 1000
 	// workFew is how many are so few that the time need not be looked at, which takes as long as a stripe without any.
 	workFew = 30
+	// workLook is for how many stripes it is looked at once.
+	workLook = 4
 )
 
 // work calls what worker makes for every stripe, on several cores if there is enough to do: size is the number of
@@ -56,8 +58,9 @@ func (t *Tenant) work(ctx context.Context, size int, worker func() func(i int, s
 		join()
 	}
 	begin := time.Now()
-	for do := worker(); one(do); {
-		if mayJoin && time.Since(begin) > workAlone {
+	do := worker()
+	for i := 0; one(do); i++ {
+		if mayJoin && i%workLook == 0 && time.Since(begin) > workAlone {
 			join()
 		}
 	}

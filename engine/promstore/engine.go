@@ -23,13 +23,11 @@ func (e Engine) NewInstantQuery(ctx context.Context, q storage.Queryable, opts p
 	}
 	marked := own.forPromQL()
 	query, err := e.Engine.NewInstantQuery(ctx, marked, opts, qs, ts)
-	if err == nil && looksAhead(query) {
-		marked.promql = false
-	}
+	marked.query = query
 	return query, err
 }
 
-func (q *Queryable) forPromQL() *Queryable { return &Queryable{src: q.src, promql: true} }
+func (q *Queryable) forPromQL() *Queryable { return &Queryable{src: q.src} }
 
 // looksAhead reports whether a query has a selector that looks at samples after the moment of evaluation too.
 func looksAhead(q promql.Query) (ahead bool) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
 )
@@ -21,8 +22,8 @@ var (
 // a query reaches the Source unchanged.
 type Queryable struct {
 	src Source
-	// promql: hints come from PromQL's engine, see Engine.
-	promql bool
+	// query is the one that hints come from, if they come from PromQL's engine. See Engine.
+	query promql.Query
 }
 
 // New returns a Queryable over src.
@@ -32,12 +33,12 @@ func New(src Source) *Queryable {
 
 // Querier implements storage.Queryable.
 func (q *Queryable) Querier(mint, maxt int64) (storage.Querier, error) {
-	return &querier{labelQuerier{src: q.src, promql: q.promql, window: window{mint, maxt}}}, nil
+	return &querier{labelQuerier{src: q.src, query: q.query, window: window{mint, maxt}}}, nil
 }
 
 // ChunkQuerier implements storage.ChunkQueryable.
 func (q *Queryable) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
-	return &chunkQuerier{labelQuerier{src: q.src, promql: q.promql, window: window{mint, maxt}}}, nil
+	return &chunkQuerier{labelQuerier{src: q.src, query: q.query, window: window{mint, maxt}}}, nil
 }
 
 // ExemplarQuerier implements storage.ExemplarQueryable. Exemplars are not stored: the answer is empty, not an error.
@@ -70,7 +71,7 @@ func (w window) narrow(hints *storage.SelectHints) window {
 // labelQuerier is what the querier for samples and the one for chunks have in common.
 type labelQuerier struct {
 	src    Source
-	promql bool
+	query  promql.Query
 	window window
 }
 

@@ -78,7 +78,7 @@ func (q *labelQuerier) part(hints *storage.SelectHints) engine.Part {
 		return engine.AllSamples
 	case hints.Func == seriesFunc:
 		return engine.NoSamples
-	case q.promql && hints.Step == 0 && hints.Range == 0:
+	case q.query != nil && hints.Step == 0 && hints.Range == 0 && !looksAhead(q.query):
 		return engine.LastSample
 	default:
 		return engine.AllSamples
