@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/rekindledb/rekindle/arena"
 	"github.com/rekindledb/rekindle/ckpt"
@@ -114,14 +113,14 @@ func (m *imager) prepare(s *stripe, b *copyBuffer) {
 func (s *stripe) hold(b *copyBuffer, do func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	begun := time.Now()
+	held := beginHold()
 	do()
-	b.holds.add(time.Since(begun))
+	b.holds.add(held)
 }
 
 // shoot completes the copy of a stripe whose pending entries are all in commits up to commit. Under the stripe's lock.
 func (m *imager) shoot(s *stripe, commit uint64, b *copyBuffer) shot {
-	begun := time.Now()
+	held := beginHold()
 	if s.root.mutation.Load()&1 == 1 {
 		// Under the lock this cannot be; were it so, neither memory nor image could be trusted.
 		exit(s.id, "an image was asked for", nil)
@@ -129,7 +128,7 @@ func (m *imager) shoot(s *stripe, commit uint64, b *copyBuffer) shot {
 	b.copy.Finish(s.a)
 	x := shot{w: b.w, stripe: s, commit: commit, meta: s.meta(m.t, commit), copy: &b.copy, holds: &b.holds, tail: s.tail.Swap(0), entry: m.t.logged.Load(), name: m.t.counts.created.Load()}
 	s.imaging.Store(x.tail)
-	b.holds.add(time.Since(begun))
+	b.holds.add(held)
 	return x
 }
 

@@ -65,6 +65,7 @@ const (
 	metricTail       = "rekindle_restart_tail_samples"
 	metricForecast   = "rekindle_restart_forecast_seconds"
 	metricHold       = "rekindle_image_hold_seconds"
+	metricHoldCPU    = "rekindle_image_hold_cpu_seconds"
 	metricLocks      = "rekindle_image_lock_seconds_count"
 	metricLocks1ms   = `rekindle_image_lock_seconds_bucket{le="0.001"}`
 )

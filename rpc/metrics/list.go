@@ -99,6 +99,8 @@ var totals = []metric{
 		func(s *engine.Stats) float64 { return s.Images.Seconds }),
 	largest("rekindle_image_hold_seconds", "Longest time that a stripe was locked to be copied: pushes to it waited.",
 		func(s *engine.Stats) float64 { return s.Images.Holds.Longest.Seconds() }),
+	largest("rekindle_image_hold_cpu_seconds", "Most CPU time that was spent under a stripe's lock at a time to copy it. rekindle_image_hold_seconds is longer where the one who held it was not given a core.",
+		func(s *engine.Stats) float64 { return s.Images.Holds.MostCPU.Seconds() }),
 	gauge("rekindle_image_broken_stripes", "Stripes whose memory contradicts itself. Above 0: they are not imaged any more and their log is kept; report it, and restart.",
 		func(s *engine.Stats) float64 { return float64(s.Images.Broken) }),
 
