@@ -65,7 +65,7 @@
 //	Engine.mu           the map of tenants
 //	chunkStore.flushMu  one flush or sync of a stripe's chunk files at a time; I/O under it
 //	stripe.mu           one at a time, by all; no I/O under it, and no step longer than some tens of
-//	                    microseconds; an image is copied 64 KiB at a time
+//	                    microseconds; an image is copied for 50 at a time
 //	walio, ckpt         have locks of their own and call back only as Drain (committer) and Names (Cut), which
 //	                    take stripe.mu
 //
