@@ -89,6 +89,11 @@ func TestModel(t *testing.T) {
 				if step > 0 && rng.IntN(20) == 0 {
 					c.Step(a, step*rng.IntN(4)*ExtentSize)
 				}
+				if step > 0 && rng.IntN(200) == 0 {
+					c.Again(a)
+					require.False(t, c.Step(a, 1<<30))
+					require.Zero(t, c.Again(a), "all were copied just now")
+				}
 				switch rng.IntN(7) {
 				case 0:
 					tag := uint32(rng.IntN(50)) * 0x9e3779b1 // many of the same

@@ -4,8 +4,8 @@ import "slices"
 
 // Copy is a copy of what an image slot needs of an arena, made while the arena is in use: Begin, Into, Step until it
 // says that it is through, Finish. All but Into are called under the arena's lock, which is given back in between.
-// Step copies a part at a time, and what changes behind it Finish copies again: the copy is the arena as of
-// Finish, and however large the arena is, no one has to wait longer than for the part.
+// Step copies a part at a time, and what changes behind it is copied again, by further Steps after Again, and by Finish:
+// the copy is the arena as of Finish, and however large the arena is, no one has to wait longer than for the part.
 //
 // A Copy can be used again. After one that was not written to its slot the next one must be of all extents.
 type Copy struct {
@@ -48,6 +48,15 @@ func (c *Copy) Step(a *Arena, size int) (more bool) {
 		c.next++
 	}
 	return c.next < n
+}
+
+// Again has Step go through all extents once more, and returns how many bytes have changed since they were copied.
+func (c *Copy) Again(a *Arena) (size int) {
+	c.next = 0
+	for _, d := range a.dirty[:a.Size()>>extentShift] {
+		size += int(d>>c.slot&1) << extentShift
+	}
+	return size
 }
 
 // Finish copies what is left, and again what has changed since it was copied.
