@@ -19,17 +19,13 @@ type Copy struct {
 // Begin starts a copy of the extents that changed since slot (0 or 1) was last written, or of all, and returns how many
 // bytes they are so far.
 func (c *Copy) Begin(a *Arena, slot uint8, all bool) (size int) {
-	c.buf, c.at, c.slot, c.next = c.buf[:0], c.at[:0], slot, 0
-	bit := uint8(1) << slot
-	for i, d := range a.dirty[:a.Size()>>extentShift] {
-		if all {
-			a.dirty[i] = d | bit
-		}
-		if all || d&bit != 0 {
-			size += ExtentSize
+	c.buf, c.at, c.slot = c.buf[:0], c.at[:0], slot
+	if all {
+		for i := range a.dirty[:a.Size()>>extentShift] {
+			a.dirty[i] |= 1 << slot
 		}
 	}
-	return size
+	return c.Again(a)
 }
 
 // Into is called before the first Step with the memory to copy into. Where it is not large enough the copy grows as a
@@ -50,7 +46,7 @@ func (c *Copy) Step(a *Arena, size int) (more bool) {
 	return c.next < n
 }
 
-// Again has Step go through all extents once more, and returns how many bytes have changed since they were copied.
+// Again has Step go through all extents once more, and returns how many bytes there are to copy by now.
 func (c *Copy) Again(a *Arena) (size int) {
 	c.next = 0
 	for _, d := range a.dirty[:a.Size()>>extentShift] {

@@ -23,7 +23,7 @@ type copier struct {
 	// when it returns.
 	stepped func() error
 
-	// expected is how many series are still to come from this stripe and others, if that is known.
+	// expected is how many series are still to come from this stripe and others, 0 if that is not known.
 	expected int
 
 	labels labelWriter
@@ -127,7 +127,7 @@ func (c *copier) each(ctx context.Context, s *stripe, indexes []uint32, visit fu
 		}
 		n := min(lockStep, len(indexes))
 		c.reserve(n, max(len(indexes), c.expected))
-		c.expected -= n
+		c.expected = max(c.expected-n, 0)
 		if c.copiedOut += n; c.copiedOut >= giveWayEvery {
 			// While it holds no lock. Left alone a query would keep its core for 10 ms at a time, and be stopped with the
 			// lock held as likely as not.

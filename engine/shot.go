@@ -102,8 +102,8 @@ func (b *copyBuffer) release() {
 	b.region, b.data, b.loose = nil, nil, 0
 }
 
-// prepare copies a stripe step by step while it is used. What changes meanwhile, shoot copies again: it has little
-// left to do, so that no push waits for long, however many series the stripe has.
+// prepare copies a stripe step by step while it is used, and what changes meanwhile again, until that is little or does not
+// get less. The rest shoot copies, so that no push waits for long, however many series the stripe has.
 func (m *imager) prepare(s *stripe, b *copyBuffer) {
 	b.holds = Holds{}
 	var size int

@@ -16,7 +16,7 @@ const (
 	workShared = 1000
 	// workFew is how many are so few that the time need not be looked at, which takes as long as a stripe without any.
 	workFew = 30
-	// workLook is for how many stripes it is looked at once.
+	// workLook is how many stripes lie between two looks.
 	workLook = 4
 )
 
