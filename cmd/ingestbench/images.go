@@ -114,7 +114,7 @@ func (r *imagesRun) rates(ctx context.Context) error {
 	for range all {
 		<-done
 	}
-	g := grid{Title: fmt.Sprintf("Images, a scrape every %v, MB/s", r.pace), Columns: []string{"restart target", "images", "highest 10 s", "over mean", "log", "tail, samples", "forecast, s", "longest lock, ms", "most CPU in one, ms", "locks", "above 1 ms"}}
+	g := grid{Title: fmt.Sprintf("Images, a scrape every %v, MB/s", r.pace), Columns: append([]string{"restart target", "images", "highest 10 s", "over mean", "log", "tail, samples", "forecast, s"}, lockColumns...)}
 	c := chart{Title: "Images written, windows of 10 s", X: "s", Y: "MB/s"}
 	for i := range all {
 		o := &all[i]
@@ -131,8 +131,10 @@ func (r *imagesRun) rates(ctx context.Context) error {
 		if mean > 0 {
 			over = most / mean
 		}
-		g.add(o.target.String(), figure(mean), figure(most), figure(over), figure(log),
-			strconv.Itoa(int(last[metricTail])), fmt.Sprintf("%.3f", last[metricForecast]), figure(last[metricHold]*1e3), figure(last[metricHoldCPU]*1e3), strconv.Itoa(int(last[metricLocks])), strconv.Itoa(int(last[metricLocks]-last[metricLocks1ms])))
+		g.add(append([]string{
+			o.target.String(), figure(mean), figure(most), figure(over), figure(log),
+			strconv.Itoa(int(last[metricTail])), fmt.Sprintf("%.3f", last[metricForecast]),
+		}, locks(last)...)...)
 		c.Curves = append(c.Curves, curve{Name: o.target.String(), Points: points})
 	}
 	r.rep.note("Rates: %d scrapes at full speed, then %d at a pace of %v, the ingesters beside each other; measured during the latter, from the first image on.", r.s.Scrapes, scrapes, r.pace)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -69,6 +70,14 @@ const (
 	metricLocks      = "rekindle_image_lock_seconds_count"
 	metricLocks1ms   = `rekindle_image_lock_seconds_bucket{le="0.001"}`
 )
+
+// lockColumns are what locks returns.
+var lockColumns = []string{"longest lock for an image, ms", "most CPU in one, ms", "locks", "above 1 ms"}
+
+// locks is how long stripes were locked for images, by an ingester's metrics.
+func locks(m map[string]float64) []string {
+	return []string{figure(m[metricHold] * 1e3), figure(m[metricHoldCPU] * 1e3), strconv.Itoa(int(m[metricLocks])), strconv.Itoa(int(m[metricLocks] - m[metricLocks1ms]))}
+}
 
 // rate is a curve of MB/s, of windows of some length that begin with each sample, and the mean and the greatest of them.
 func rate(samples []watched, window time.Duration, value func(watched) float64) (points [][2]float64, mean, most float64) {
